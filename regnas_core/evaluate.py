@@ -1,0 +1,224 @@
+"""Predictions of many sub-networks on one set of images.
+
+The sub-networks of a generation begin with the same steps more often than not. They are arranged as
+a trie of steps and walked depth first, batch by batch, so that every distinct prefix runs once: once
+to recalibrate its BatchNorm statistics (which depend on the prefix alone) and once to predict. That
+is arithmetic on the same numbers as running each sub-network by itself, only without repeating it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from .errors import DataError, PredictionError
+from .space import Arch
+from .steps import BatchNorm, Conv, Step
+from .supernet import SuperNet, read, run_op, run_step
+
+Moments = list[tuple[Tensor, Tensor]]  # (mean, biased variance), each (C,), of every BatchNorm of a step
+
+
+@dataclass(eq=False)
+class Node:
+    """A step behind one particular prefix, with the statistics that belong to it."""
+
+    step: Step | None = None
+    children: dict[Step, Node] = field(default_factory=dict)
+    rows: list[int] = field(default_factory=list)  # sub-networks that end here
+    moments: Moments = field(default_factory=list)
+    layers: list[Callable[[Tensor], Tensor]] = field(default_factory=list)
+
+    def walk(self) -> Iterator[Node]:
+        """All nodes below this one, parents first."""
+        for child in self.children.values():
+            yield child
+            yield from child.walk()
+
+
+def build_trie(paths: Sequence[Sequence[Step]]) -> Node:
+    """Arrange sub-networks, given as their steps, by common prefixes."""
+    root = Node()
+    for row, steps in enumerate(paths):
+        node = root
+        for step in steps:
+            node = node.children.setdefault(step, Node(step))
+        node.rows.append(row)
+    return root
+
+
+class Evaluator:
+    """Predicts with sub-networks of one super-network, BatchNorm recalibrated for each.
+
+    Args:
+        net: the super-network.
+        calibration_images: (K, C, H, W), uint8 (normalised by the net's mean and std) or floats
+            (taken as they are); the statistics of every sub-network come from them.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``, …
+        calibration_batch: images a batch for the statistics. They are the batch-size-weighted mean
+            of the batches' means and biased variances, the rule of once-for-all.
+        batch_size: images a batch for predictions.
+    """
+
+    def __init__(
+        self,
+        net: SuperNet,
+        calibration_images,
+        *,
+        device: str | torch.device = "auto",
+        calibration_batch: int = 256,
+        batch_size: int = 128,
+    ) -> None:
+        self.device = pick_device(device)
+        self.net = net.to(self.device)
+        self.calibration_images = self._checked(calibration_images)
+        self.calibration_batch, self.batch_size = calibration_batch, batch_size
+
+    @torch.no_grad()
+    def predict(self, archs: Sequence[Arch], images, *, progress: bool = False) -> np.ndarray:
+        """Predicted classes of every architecture on every image.
+
+        Args:
+            archs: M architectures; repeated ones cost nothing.
+            images: (N, C, H, W), uint8 or normalised floats.
+            progress: whether to show a bar.
+
+        Returns:
+            int64 (M, N).
+
+        Raises:
+            DataError: the images do not fit the super-network.
+            PredictionError: a sub-network's logits are not finite.
+        """
+        images = self._checked(images)
+        root = self._calibrated(archs, progress)
+        for node in root.walk():
+            node.layers = fold(node.step, node.moments, self.net.weights)
+        classes = torch.empty(len(archs), len(images), dtype=torch.int64, device=self.device)
+
+        def write(node: Node, logits: Tensor, part: slice) -> None:
+            if not torch.isfinite(logits).all():
+                raise PredictionError(
+                    f"The logits of {archs[node.rows[0]]} are not finite; its weights or its input are broken."
+                )
+            classes[node.rows, part] = logits.argmax(1)
+
+        for part in _batches(len(images), self.batch_size, progress, "predict"):
+            self._descend(root, self._batch(images, part), partial(write, part=part))
+        return classes.cpu().numpy()
+
+    @torch.no_grad()
+    def extract(self, arch: Arch) -> nn.Sequential:
+        """A plain stand-alone network in evaluation mode, its BatchNorm statistics recalibrated."""
+        module = self.net.extract(arch)
+        moments = [m for node in self._calibrated([arch]).walk() for m in node.moments]
+        norms = [layer for layer in module.modules() if isinstance(layer, nn.BatchNorm2d)]
+        for layer, (mean, var) in zip(norms, moments, strict=True):
+            layer.running_mean.copy_(mean)
+            layer.running_var.copy_(var)
+        return module.eval()
+
+    # ── inside ───────────────────────────────────────────────────────────────────────────────────
+    def _checked(self, images) -> Tensor:
+        images = torch.from_numpy(np.asarray(images)) if not isinstance(images, Tensor) else images
+        expected = self.net.space.input_shape()
+        if images.ndim != 4 or tuple(images.shape[1:]) != expected or not len(images):
+            raise DataError(
+                f"Images have shape {tuple(images.shape)}; {self.net.space.name} takes (N, {', '.join(map(str, expected))}) "
+                "with N ≥ 1. Choose another size or other options of the super-network."
+            )
+        return images
+
+    def _batch(self, images: Tensor, part: slice) -> Tensor:
+        x = self.net.normalise(images[part].to(self.device, non_blocking=True))
+        return x.contiguous(memory_format=torch.channels_last)
+
+    def _calibrated(self, archs: Sequence[Arch], progress: bool = False) -> Node:
+        """The trie of ``archs`` with every node's BatchNorm statistics."""
+        root = build_trie([self.net.space.steps(arch) for arch in archs])
+        total = len(self.calibration_images)
+        for part in _batches(total, self.calibration_batch, progress, "recalibrate"):
+            self._measure(root, self._batch(self.calibration_images, part), (part.stop - part.start) / total)
+        return root
+
+    def _measure(self, node: Node, x: Tensor, share: float) -> None:
+        """Run one calibration batch through the trie; add ``share`` of its statistics to every node's."""
+        for child in node.children.values():
+            batch: Moments = []
+            y = run_step(child.step, x, self.net.weights, partial(_measured, keep=batch))
+            sums = child.moments or [(0.0, 0.0)] * len(batch)
+            child.moments = [
+                (m + share * mean, v + share * var) for (m, v), (mean, var) in zip(sums, batch, strict=True)
+            ]
+            self._measure(child, y, share)
+
+    def _descend(self, node: Node, x: Tensor, visit: Callable[[Node, Tensor], None]) -> None:
+        if node.rows:
+            visit(node, x)
+        for child in node.children.values():
+            y = x
+            for layer in child.layers:
+                y = layer(y)
+            self._descend(child, y.add_(x) if child.step.skip else y, visit)
+
+
+def fold(step: Step, moments: Moments, weights: dict[str, Tensor]) -> list[Callable[[Tensor], Tensor]]:
+    """The step's layers with BatchNorm folded into the convolutions before it."""
+    layers: list[Callable[[Tensor], Tensor]] = []
+    ops, statistics = list(step.ops), iter(moments)
+    while ops:
+        op = ops.pop(0)
+        if isinstance(op, Conv) and ops and isinstance(ops[0], BatchNorm):
+            norm, (mean, var) = ops.pop(0), next(statistics)
+            scale = read(weights, norm.scale) / (var + norm.eps).sqrt()
+            weight = (read(weights, op.weight) * scale[:, None, None, None]).contiguous(memory_format=torch.channels_last)
+            layers.append(
+                partial(
+                    F.conv2d,
+                    weight=weight,
+                    bias=read(weights, norm.shift) - mean * scale,
+                    stride=op.stride,
+                    padding=weight.shape[-1] // 2,
+                    groups=op.groups,
+                )
+            )
+        elif isinstance(op, BatchNorm):
+            mean, var = next(statistics)
+            layers.append(
+                partial(_normalised, mean=mean, var=var, scale=read(weights, op.scale), shift=read(weights, op.shift), eps=op.eps)
+            )
+        else:
+            layers.append(partial(run_op, op, weights=weights, norm=None))
+    return layers
+
+
+def pick_device(name: str | torch.device) -> torch.device:
+    """``"auto"`` is CUDA where there is one, else the CPU."""
+    if str(name) == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+def _measured(op: BatchNorm, x: Tensor, weights, *, keep: Moments) -> Tensor:
+    """Normalise by the batch's statistics and keep them (torch keeps the unbiased variance)."""
+    mean, var = x.new_zeros(op.channels), x.new_zeros(op.channels)
+    y = F.batch_norm(x, mean, var, read(weights, op.scale), read(weights, op.shift), True, 1.0, op.eps)
+    n = x.numel() // op.channels
+    keep.append((mean, var * ((n - 1) / n)))
+    return y
+
+
+def _normalised(x: Tensor, mean: Tensor, var: Tensor, scale: Tensor, shift: Tensor, eps: float) -> Tensor:
+    return F.batch_norm(x, mean, var, scale, shift, eps=eps)
+
+
+def _batches(n: int, size: int, progress: bool, what: str) -> Iterator[slice]:
+    starts = tqdm(range(0, n, size), desc=what, unit="batch", leave=False, disable=None if progress else True)
+    return (slice(start, min(start + size, n)) for start in starts)

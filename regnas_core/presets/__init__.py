@@ -1,0 +1,153 @@
+"""Presets: everything that distinguishes a laptop demo from the ImageNet runs is one YAML file."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ..errors import PresetError
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataSection(Section):
+    """Which images (see :func:`regnas_core.load_dataset`)."""
+
+    name: Literal["glyphs", "cifar10", "cifar100", "fashion-mnist", "imagenet", "folder"]
+    path: str | None = Field(None, description="image folder, for name: folder")
+    size: int | None = Field(None, ge=8, description="working resolution in pixels")
+    search_images: int | None = Field(None, ge=1, description="use only the first so many of the search split")
+    test_images: int | None = Field(None, ge=1, description="use only the first so many of the test split")
+
+
+class SupernetSection(Section):
+    """Which super-network (see :func:`regnas_core.load_supernet`)."""
+
+    space: str = "mini"
+    options: dict[str, Any] = Field(default_factory=dict, description="fields of the space's configuration")
+    weights: str = Field("pretrained", description="'pretrained', 'random:SEED', or a path")
+
+
+class TrainingSection(Section):
+    """How the super-network is trained (see :class:`regnas_core.training.Recipe`)."""
+
+    epochs: int = Field(10, ge=1)
+    batch_size: int = Field(64, ge=2)
+    lr: float = Field(0.1, gt=0)
+    weight_decay: float = Field(3e-4, ge=0)
+    random_nets: int = Field(1, ge=0)
+    shift: int = Field(4, ge=0)
+    flip: bool = True
+    seed: int = Field(0, ge=0)
+
+
+class EvaluationSection(Section):
+    """How predictions are computed (see :class:`regnas_core.Evaluator`)."""
+
+    calibration_batch: int = Field(256, ge=2, description="images a batch for BatchNorm statistics")
+    batch_size: int = Field(128, ge=1, description="images a batch for predictions")
+
+
+class SearchSection(Section):
+    """Evolution and budgets (paper, Sec. 4.1). Budgets are mega multiply-accumulates."""
+
+    reference_mmacs: float = Field(gt=0)
+    target_mmacs: float = Field(gt=0)
+    generations: int = Field(20, ge=1)
+    population: int = Field(100, ge=4)
+    parent_ratio: float = Field(0.25, gt=0, lt=1)
+    mutation_ratio: float = Field(0.5, ge=0, le=1)
+    mutation_prob: float = Field(0.1, gt=0, le=1)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> SearchSection:
+        if self.target_mmacs <= self.reference_mmacs:
+            raise ValueError("target_mmacs must exceed reference_mmacs: the target is the larger network")
+        return self
+
+
+class Preset(Section):
+    """A complete description of a run."""
+
+    name: str
+    title: str
+    data: DataSection
+    supernet: SupernetSection = SupernetSection()
+    training: TrainingSection = TrainingSection()
+    evaluation: EvaluationSection = EvaluationSection()
+    search: SearchSection
+    samples: int = Field(300, ge=2, description="random architectures drawn for scatter plots")
+    seed: int = Field(0, ge=0, description="first seed of searches and samples")
+    seeds: int = Field(3, ge=1, description="searches are repeated with so many consecutive seeds")
+    device: str = Field("auto", description="'auto', 'cpu', 'cuda', 'cuda:1', …")
+
+
+def preset_names() -> list[str]:
+    """Names of the presets that come with the package."""
+    return sorted(path.stem for path in Path(__file__).parent.glob("*.yaml"))
+
+
+def load_preset(name: str, overrides: dict[str, Any] | None = None) -> Preset:
+    """Read and validate a preset.
+
+    Args:
+        name: a name from :func:`preset_names`, or the path of a YAML file of one's own.
+        overrides: dotted keys and values, as ``{"seed": 1, "search.population": 40}``.
+
+    Raises:
+        PresetError: unknown preset or key, or a value of the wrong type or out of range.
+
+    >>> load_preset("demo", {"search.population": 40}).search.population
+    40
+    """
+    path = Path(name) if name.endswith((".yaml", ".yml")) else Path(__file__).parent / f"{name}.yaml"
+    if not path.is_file():
+        raise PresetError(f"No preset {name!r}; choose one of {', '.join(preset_names())}, or give the path of a .yaml file.")
+    tree = {"name": path.stem, **(yaml.safe_load(path.read_text()) or {})}
+    for key, value in (overrides or {}).items():
+        *parents, leaf = key.split(".")
+        node = tree
+        for parent in parents:
+            node = node.setdefault(parent, {})
+            if not isinstance(node, dict):
+                raise PresetError(f"{key}: {parent} is a value, not a section of the preset.")
+        node[leaf] = value
+    try:
+        return Preset.model_validate(tree)
+    except ValidationError as error:
+        raise PresetError(f"Preset {name!r} is not valid:\n" + "\n".join(_explain(e) for e in error.errors())) from None
+
+
+def parse_overrides(pairs: list[str]) -> dict[str, Any]:
+    """``["seed=1", "search.population=40"]`` → ``{"seed": 1, "search.population": 40}`` (YAML values)."""
+    overrides = {}
+    for pair in pairs:
+        key, sign, value = pair.partition("=")
+        if not sign or not key:
+            raise PresetError(f"--set {pair!r}: expected key=value, as search.population=40.")
+        overrides[key.strip()] = yaml.safe_load(value)
+    return overrides
+
+
+def preset_keys(model: type[BaseModel] = Preset, prefix: str = "") -> list[str]:
+    """Every dotted key that a preset may hold."""
+    keys = []
+    for name, info in model.model_fields.items():
+        nested = isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel)
+        keys += preset_keys(info.annotation, f"{prefix}{name}.") if nested else [f"{prefix}{name}"]
+    return keys
+
+
+def _explain(error: dict) -> str:
+    key = ".".join(map(str, error["loc"]))
+    if error["type"] != "extra_forbidden":
+        return f"  {key}: {error['msg']} (given: {error['input']!r})"
+    near = difflib.get_close_matches(key, preset_keys(), 1, cutoff=0.5)
+    hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(preset_keys())}"
+    return f"  {key}: unknown key; {hint}"

@@ -1,0 +1,319 @@
+"""Search spaces: genes, canonical architectures, sampling, mutation, crossover, and CAS.
+
+CAS (constrained architecture search, paper Sec. 3.2) demands that a target contain every weight of
+the reference. Its three rules — add layers to a stage, add channels, extend kernels — all say the
+same of a gene: where the reference has the layer, *at least* the reference's value; elsewhere,
+anything. So constrained architectures are constructed, never found by rejection.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from math import prod
+
+import numpy as np
+
+from . import steps as st
+from .errors import GeneError, InfeasibleError
+
+Cost = Callable[["Arch"], float]
+Values = list  # one value a gene, in the space's order; None where the layer is switched off
+
+
+@dataclass(frozen=True)
+class Gene:
+    """One decision of a search space.
+
+    Attributes:
+        name: the gene's name in the literature of its space; genes of one name form a list.
+        choices: allowed values, ascending.
+        depth_of: stage whose number of layers this gene sets, for depth genes.
+        layer: ``(stage, i)`` for a gene of the stage's i-th layer: active when the depth exceeds i.
+        grows: whether a larger value contains the weights of a smaller one (not so for resolution).
+    """
+
+    name: str
+    choices: tuple[int, ...]
+    depth_of: int | None = None
+    layer: tuple[int, int] | None = None
+    grows: bool = True
+
+
+@dataclass(frozen=True)
+class Arch:
+    """A canonical architecture: equal networks are equal, hashable values.
+
+    ``genes`` maps each gene's name to its value, or to a tuple with ``None`` for the layers that the
+    depth switches off. Genes read as attributes: ``arch.ks``.
+    """
+
+    space: str
+    items: tuple[tuple[str, int | tuple[int | None, ...]], ...]
+
+    @property
+    def genes(self) -> dict[str, int | tuple[int | None, ...]]:
+        return dict(self.items)
+
+    def __getattr__(self, name: str):
+        for gene, value in object.__getattribute__(self, "items"):
+            if gene == name:
+                return value
+        raise AttributeError(f"{self.space} architectures have no gene {name!r}")
+
+    def __str__(self) -> str:
+        return json.dumps(self.genes, separators=(",", ":"))
+
+
+class Space(ABC):
+    """Base of all search spaces. A concrete space gives its genes and its steps, nothing else.
+
+    Attributes:
+        name: as in :func:`regnas_core.get_space`.
+        genes: the decisions, in a fixed order.
+        options: what was changed against the configuration that the name stands for.
+    """
+
+    name: str
+    genes: tuple[Gene, ...]
+    options: dict
+
+    @abstractmethod
+    def steps(self, arch: Arch) -> tuple[st.Step, ...]:
+        """The ordered steps of ``arch``."""
+
+    @abstractmethod
+    def input_shape(self, arch: Arch) -> st.Shape:
+        """(channels, height, width) of the images that ``arch`` takes."""
+
+    # ── architectures ────────────────────────────────────────────────────────────────────────────
+    def arch(self, **genes) -> Arch:
+        """Check and canonicalise an architecture.
+
+        Args:
+            **genes: every gene of the space by name, a value or a sequence with one value a layer.
+                Entries of layers that the depth switches off may be anything, ``None`` included.
+
+        Raises:
+            GeneError: a gene is unknown, missing, of the wrong length, or outside its choices.
+        """
+        unknown, missing = set(genes) - set(self._slots), set(self._slots) - set(genes)
+        if unknown or missing:
+            what = f"unknown {sorted(unknown)}" if unknown else f"missing {sorted(missing)}"
+            raise GeneError(f"{self.name}: genes {what}; expected exactly {list(self._slots)}.")
+        values: Values = [None] * len(self.genes)
+        for name, slots in self._slots.items():
+            given = genes[name] if isinstance(genes[name], Sequence | np.ndarray) else [genes[name]]
+            if len(given) != len(slots):
+                raise GeneError(f"{self.name}: {name} has {len(given)} values; expected {len(slots)}.")
+            for slot, value in zip(slots, given, strict=True):
+                values[slot] = value
+        return self._canonical(values)
+
+    def parse(self, text: str) -> Arch:
+        """The architecture whose ``str`` is ``text``."""
+        return self.arch(**json.loads(text))
+
+    @cached_property
+    def smallest(self) -> Arch:
+        return self._canonical([gene.choices[0] for gene in self.genes])
+
+    @cached_property
+    def largest(self) -> Arch:
+        return self._canonical([gene.choices[-1] for gene in self.genes])
+
+    def size(self, containing: Arch | None = None) -> int:
+        """Number of different architectures: |A|, or |A_t| when a reference is given."""
+        genes = list(zip(self.genes, self._domains(containing), strict=True))
+        total = prod(len(domain) for gene, domain in genes if not gene.layer and gene.depth_of is None)
+        for stage, depths in ((gene.depth_of, domain) for gene, domain in genes if gene.depth_of is not None):
+            layers = [(gene.layer[1], len(domain)) for gene, domain in genes if gene.layer and gene.layer[0] == stage]
+            total *= sum(prod(n for i, n in layers if i < depth) for depth in depths)
+        return total
+
+    # ── what an architecture costs and uses ──────────────────────────────────────────────────────
+    def macs(self, arch: Arch) -> int:
+        """Multiply-accumulates of one image."""
+        return st.macs(self.steps(arch), self.input_shape(arch))
+
+    def params(self, arch: Arch) -> int:
+        """Learned weights of the extracted network."""
+        return st.params(self.steps(arch))
+
+    def shared_weights(self, a: Arch, b: Arch) -> int:
+        """N(W_a ∩ W_b): super-network weights that both use (paper, Eq. 2)."""
+        return st.shared_weights(self.steps(a), self.steps(b))
+
+    def contains(self, big: Arch, small: Arch) -> bool:
+        """Whether ``big`` uses every weight that ``small`` uses: big ∈ A_t of small (paper, Eq. 3)."""
+        return self.shared_weights(big, small) == self.params(small)
+
+    # ── drawing architectures ────────────────────────────────────────────────────────────────────
+    def sample(
+        self,
+        rng: np.random.Generator,
+        *,
+        containing: Arch | None = None,
+        max_cost: float | None = None,
+        min_cost: float | None = None,
+        cost: Cost | None = None,
+        tries: int = 100,
+    ) -> Arch:
+        """Draw an architecture, every gene uniformly among its allowed values.
+
+        Draws over budget are first rejected (keeps the distribution), then, after ``tries`` of them,
+        moved gene by gene towards the smallest allowed architecture until they fit.
+
+        Args:
+            rng: source of randomness.
+            containing: a reference; only architectures that contain all its weights (A_t) are drawn.
+            max_cost: budget, in units of ``cost``.
+            min_cost: lower end of a cost window, same units.
+            cost: function of an architecture; MACs of one image by default.
+            tries: bound on both loops.
+
+        Raises:
+            InfeasibleError: nothing (found) in the cost window.
+        """
+        cost = cost or self.macs
+        domains = self._domains(containing)
+        low, high = min_cost or 0, np.inf if max_cost is None else max_cost
+        floor = self._canonical([domain[0] for domain in domains])
+        if cost(floor) > high:
+            whose = "that contain the reference" if containing else "of the space"
+            raise InfeasibleError(
+                f"{self.name}: the cheapest of the architectures {whose} costs {cost(floor):,g}, more than the "
+                f"budget of {high:,g}. Raise max_cost to at least {cost(floor):,g}."
+            )
+
+        def draw() -> Arch:
+            return self._canonical([_pick(rng, domain) for domain in domains])
+
+        for _ in range(tries):
+            if low <= cost(arch := draw()) <= high:
+                return arch
+        for _ in range(tries):
+            if low <= cost(arch := self._retreat(draw(), floor, rng, cost, high)) <= high:
+                return arch
+        raise InfeasibleError(
+            f"{self.name}: no architecture with a cost between {low:,g} and {high:,g} in {2 * tries} draws; "
+            f"widen the window (the cheapest costs {cost(floor):,g})."
+        )
+
+    def mutate(
+        self,
+        arch: Arch,
+        rng: np.random.Generator,
+        prob: float = 0.1,
+        *,
+        containing: Arch | None = None,
+        max_cost: float | None = None,
+        cost: Cost | None = None,
+    ) -> Arch:
+        """Redraw each gene with probability ``prob``; genes of newly added layers are always drawn.
+
+        A mutant over budget takes mutations back, in random order, until it fits. Arguments as for
+        :meth:`sample`; ``arch`` itself must satisfy the constraint and the budget.
+        """
+        self._check_member(arch, containing)
+        domains = self._domains(containing)
+        values = [
+            _pick(rng, domain) if value is None or rng.random() < prob else value
+            for value, domain in zip(self._values(arch), domains, strict=True)
+        ]
+        return self._retreat(self._canonical(values), arch, rng, cost or self.macs, max_cost)
+
+    def crossover(
+        self,
+        a: Arch,
+        b: Arch,
+        rng: np.random.Generator,
+        *,
+        containing: Arch | None = None,
+        max_cost: float | None = None,
+        cost: Cost | None = None,
+    ) -> Arch:
+        """Take each gene from ``a`` or ``b`` with equal chance; over budget, move back towards ``a``."""
+        for parent in (a, b):
+            self._check_member(parent, containing)
+        domains = self._domains(containing)
+        values = []
+        for x, y, domain in zip(self._values(a), self._values(b), domains, strict=True):
+            first, second = (x, y) if rng.random() < 0.5 else (y, x)
+            value = second if first is None else first
+            values.append(_pick(rng, domain) if value is None else value)
+        return self._retreat(self._canonical(values), a, rng, cost or self.macs, max_cost)
+
+    # ── inside ───────────────────────────────────────────────────────────────────────────────────
+    @cached_property
+    def _slots(self) -> dict[str, list[int]]:
+        slots: dict[str, list[int]] = {}
+        for i, gene in enumerate(self.genes):
+            slots.setdefault(gene.name, []).append(i)
+        return slots
+
+    def _values(self, arch: Arch) -> Values:
+        if arch.space != self.name:
+            raise GeneError(f"An architecture of {arch.space!r} was given to the space {self.name!r}.")
+        values: Values = [None] * len(self.genes)
+        for name, value in arch.items:
+            slots = self._slots[name]
+            for slot, v in zip(slots, value if isinstance(value, tuple) else (value,), strict=True):
+                values[slot] = v
+        return values
+
+    def _canonical(self, values: Values) -> Arch:
+        """Check the active genes and drop those of layers that the depth switches off."""
+
+        def checked(gene: Gene, value: int | None) -> int:
+            if value not in gene.choices:
+                raise GeneError(f"{self.name}: gene {gene.name} is {value!r}; choose one of {list(gene.choices)}.")
+            return int(value)
+
+        depth = {g.depth_of: checked(g, v) for g, v in zip(self.genes, values, strict=True) if g.depth_of is not None}
+        kept = [
+            None if gene.layer and depth[gene.layer[0]] <= gene.layer[1] else checked(gene, value)
+            for gene, value in zip(self.genes, values, strict=True)
+        ]
+        items = (
+            (name, tuple(kept[s] for s in slots) if len(slots) > 1 else kept[slots[0]])
+            for name, slots in self._slots.items()
+        )
+        return Arch(self.name, tuple(items))
+
+    @lru_cache(maxsize=256)  # noqa: B019  (spaces are few and live as long as the process)
+    def _domains(self, reference: Arch | None) -> tuple[tuple[int, ...], ...]:
+        """Allowed values of every gene: at least the reference's, wherever the reference has the layer."""
+        if reference is None:
+            return tuple(gene.choices for gene in self.genes)
+        return tuple(
+            gene.choices if value is None or not gene.grows else tuple(c for c in gene.choices if c >= value)
+            for gene, value in zip(self.genes, self._values(reference), strict=True)
+        )
+
+    def _check_member(self, arch: Arch, reference: Arch | None) -> None:
+        if reference is not None and not self.contains(arch, reference):
+            raise InfeasibleError(
+                f"{self.name}: a parent does not contain the reference, so its children would not either. "
+                "Draw parents with sample(rng, containing=reference)."
+            )
+
+    def _retreat(self, arch: Arch, anchor: Arch, rng: np.random.Generator, cost: Cost, high: float | None) -> Arch:
+        """Set genes back to the anchor's, in random order, until the cost is at most ``high``."""
+        if high is None or cost(arch) <= high:
+            return arch
+        values, goal = self._values(arch), self._values(anchor)
+        for slot in rng.permutation([i for i, v in enumerate(goal) if v is not None and v != values[i]]):
+            values[slot] = goal[slot]
+            filled = [g.choices[0] if v is None else v for v, g in zip(values, self.genes, strict=True)]
+            if cost(arch := self._canonical(filled)) <= high:
+                return arch
+        return arch
+
+
+def _pick(rng: np.random.Generator, choices: Sequence[int]) -> int:
+    return choices[int(rng.integers(len(choices)))]
+

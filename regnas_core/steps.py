@@ -1,0 +1,212 @@
+"""A sub-network is a list of steps; a step says which slices of the super-network it uses.
+
+Everything else is derived from that one list: the forward pass, the extracted network, MACs,
+parameters, shared weights, containment, and which prefix two sub-networks have in common. This
+module knows shapes and names only, no tensors, so that a search space can be studied where torch
+is not installed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from math import prod
+
+Shape = tuple[int, int, int]  # (channels, height, width) of one image's activation
+
+
+@dataclass(frozen=True)
+class Region:
+    """The box of one super-network tensor that a sub-network uses: ``bounds[i] = (start, stop)``."""
+
+    tensor: str
+    bounds: tuple[tuple[int, int], ...]
+
+    @classmethod
+    def leading(cls, tensor: str, *sizes: int) -> Region:
+        """The first ``sizes[i]`` entries along each dimension."""
+        return cls(tensor, tuple((0, size) for size in sizes))
+
+    @classmethod
+    def kernel(cls, tensor: str, out: int, inp: int, size: int, full: int) -> Region:
+        """The leading channels of a convolution, and the innermost ``size`` × ``size`` of its kernel."""
+        low = (full - size) // 2
+        return cls(tensor, ((0, out), (0, inp), (low, low + size), (low, low + size)))
+
+    @cached_property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(stop - start for start, stop in self.bounds)
+
+    @cached_property
+    def size(self) -> int:
+        return prod(self.shape)
+
+    def overlap(self, other: Region) -> int:
+        """Number of weights in both regions (0 for regions of different tensors)."""
+        if self.tensor != other.tensor:
+            return 0
+        pairs = zip(self.bounds, other.bounds, strict=True)
+        return prod(max(0, min(a[1], b[1]) - max(a[0], b[0])) for a, b in pairs)
+
+
+@dataclass(frozen=True)
+class Conv:
+    """A bias-free convolution, zero-padded to keep the size: weight (out, in / groups, k, k)."""
+
+    weight: Region
+    stride: int = 1
+    groups: int = 1
+
+    @property
+    def regions(self) -> tuple[Region, ...]:
+        return (self.weight,)
+
+    def out_shape(self, shape: Shape) -> Shape:
+        return (self.weight.shape[0], -(-shape[1] // self.stride), -(-shape[2] // self.stride))
+
+    def macs(self, shape: Shape) -> int:
+        return self.weight.size * prod(self.out_shape(shape)[1:])
+
+
+@dataclass(frozen=True)
+class BatchNorm:
+    """Batch normalisation of the leading ``channels`` of the layer named ``name``."""
+
+    name: str
+    channels: int
+    eps: float = 1e-5
+
+    @property
+    def regions(self) -> tuple[Region, ...]:
+        return (self.scale, self.shift)
+
+    @property
+    def scale(self) -> Region:
+        return Region.leading(f"{self.name}.weight", self.channels)
+
+    @property
+    def shift(self) -> Region:
+        return Region.leading(f"{self.name}.bias", self.channels)
+
+    def out_shape(self, shape: Shape) -> Shape:
+        return shape
+
+    def macs(self, shape: Shape) -> int:
+        return 0  # folded into the convolution before it
+
+
+@dataclass(frozen=True)
+class Relu:
+    """Rectified linear unit."""
+
+    regions = ()
+
+    def out_shape(self, shape: Shape) -> Shape:
+        return shape
+
+    def macs(self, shape: Shape) -> int:
+        return 0
+
+
+@dataclass(frozen=True)
+class PixelUnshuffle:
+    """Space to depth: (c, h, w) → (c·f², h/f, w/f)."""
+
+    factor: int
+    regions = ()
+
+    def out_shape(self, shape: Shape) -> Shape:
+        c, h, w = shape
+        return (c * self.factor**2, h // self.factor, w // self.factor)
+
+    def macs(self, shape: Shape) -> int:
+        return 0
+
+
+@dataclass(frozen=True)
+class GlobalPool:
+    """Mean over height and width."""
+
+    regions = ()
+
+    def out_shape(self, shape: Shape) -> Shape:
+        return (shape[0], 1, 1)
+
+    def macs(self, shape: Shape) -> int:
+        return 0
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A fully connected layer on (c, 1, 1): weight (out, in), bias (out,)."""
+
+    weight: Region
+    bias: Region
+
+    @property
+    def regions(self) -> tuple[Region, ...]:
+        return (self.weight, self.bias)
+
+    def out_shape(self, shape: Shape) -> Shape:
+        return (self.weight.shape[0], 1, 1)
+
+    def macs(self, shape: Shape) -> int:
+        return self.weight.size
+
+
+Op = Conv | BatchNorm | Relu | PixelUnshuffle | GlobalPool | Linear
+
+
+@dataclass(frozen=True)
+class Step:
+    """One layer or block. Equal ``key`` and equal input mean equal output, whatever else differs.
+
+    Attributes:
+        key: hashable name of the function that the step computes.
+        ops: operations applied in order.
+        skip: whether the input is added to the result (a residual block).
+    """
+
+    key: tuple
+    ops: tuple[Op, ...] = field(compare=False)
+    skip: bool = field(default=False, compare=False)
+
+    @cached_property
+    def regions(self) -> tuple[Region, ...]:
+        return tuple(region for op in self.ops for region in op.regions)
+
+
+@lru_cache(maxsize=100_000)
+def step_cost(step: Step, shape: Shape) -> tuple[int, Shape]:
+    """MACs of ``step`` on one image's activation of ``shape``, and the shape that leaves it."""
+    total = 0
+    for op in step.ops:
+        total += op.macs(shape)
+        shape = op.out_shape(shape)
+    return total, shape
+
+
+def macs(steps: Iterable[Step], shape: Shape) -> int:
+    """Multiply-accumulates of one image of ``shape`` (the field's "FLOPs")."""
+    total = 0
+    for step in steps:
+        cost, shape = step_cost(step, shape)
+        total += cost
+    return total
+
+
+def regions(steps: Iterable[Step]) -> dict[str, Region]:
+    """The weights that ``steps`` use: tensor name → region (each tensor belongs to one step)."""
+    return {region.tensor: region for step in steps for region in step.regions}
+
+
+def params(steps: Iterable[Step]) -> int:
+    """Number of learned weights, BatchNorm's scales and shifts included."""
+    return sum(region.size for step in steps for region in step.regions)
+
+
+def shared_weights(a: Iterable[Step], b: Iterable[Step]) -> int:
+    """N(W_a ∩ W_b), the number of super-network weights that both use (paper, Eq. 2)."""
+    used = regions(a)
+    return sum(used[name].overlap(region) for name, region in regions(b).items() if name in used)

@@ -1,0 +1,85 @@
+"""Predictions and tables on disk: written atomically, so that a killed run goes on where it stopped.
+
+A sub-network is run once for a set of weights and images. What is kept is its predicted classes;
+every metric, reward, interval and figure is arithmetic on them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from .errors import DataError
+
+
+def write_atomically(path: str | Path, write: Callable[[Path], object]) -> Path:
+    """Call ``write`` on a temporary file beside ``path``, then move it there in one step."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{os.getpid()}.{path.name}")  # keeps the suffix, by which writers choose a format
+    try:
+        write(part)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+    return path
+
+
+def write_table(frame: pd.DataFrame, path: str | Path) -> Path:
+    """Write a DataFrame as .parquet or .csv, atomically."""
+    save = frame.to_parquet if Path(path).suffix == ".parquet" else frame.to_csv
+    return write_atomically(path, lambda part: save(part, index=False))
+
+
+class PredictionStore:
+    """Predicted classes of sub-networks on one image set, as Parquet shards in one folder.
+
+    Args:
+        folder: where the shards lie; its name should identify weights, calibration and images.
+        images: number of images N.
+    """
+
+    def __init__(self, folder: str | Path, images: int) -> None:
+        self.folder, self.images = Path(folder), images
+        self._rows: dict[str, np.ndarray] = {}
+        for shard in sorted(self.folder.glob("*.parquet")):
+            self._rows.update(self._load(shard))
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def write(self, keys: Sequence[str], classes: np.ndarray) -> None:
+        """Keep the predictions (M, N) of M sub-networks, named by ``keys``, as one shard."""
+        if classes.shape != (len(keys), self.images):
+            raise DataError(f"Predictions have shape {classes.shape}; expected ({len(keys)}, {self.images}).")
+        compact = classes.astype(np.uint16 if classes.max(initial=0) > 255 else np.uint8)
+        table = pa.table({"arch": list(keys), "classes": [row.tobytes() for row in compact]})
+        table = table.replace_schema_metadata({"dtype": compact.dtype.str})
+        name = hashlib.sha256("\n".join(keys).encode()).hexdigest()[:16]
+        write_atomically(self.folder / f"{name}.parquet", lambda part: pq.write_table(table, part, compression="zstd"))
+        self._rows.update(zip(keys, compact, strict=True))
+
+    def read(self, keys: Sequence[str]) -> np.ndarray:
+        """Predictions (M, N), unsigned integers, of M stored sub-networks."""
+        return np.stack([self._rows[key] for key in keys])
+
+    def _load(self, shard: Path) -> dict[str, np.ndarray]:
+        try:
+            table = pq.read_table(shard)
+            dtype = np.dtype(table.schema.metadata[b"dtype"].decode())
+            rows = [np.frombuffer(row, dtype) for row in table["classes"].to_pylist()]
+        except (pa.ArrowInvalid, KeyError, OSError) as error:
+            raise DataError(f"{shard} cannot be read ({error}). Delete it: what it held is computed again.") from None
+        if any(len(row) != self.images for row in rows):
+            raise DataError(f"{shard} holds predictions of other images than the {self.images} expected. Delete it.")
+        return dict(zip(table["arch"].to_pylist(), rows, strict=True))

@@ -1,0 +1,196 @@
+"""Training a super-network: the sandwich rule with in-place distillation.
+
+Every step trains the largest sub-network on the labels, and the smallest and a few random ones on
+the largest one's soft predictions (Yu & Huang, "Universally slimmable networks", ICCV 2019; as in
+BigNAS and AttentiveNAS). Gradients of all of them add up in the shared weights.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from .data import ImageSet
+from .errors import CheckpointError
+from .space import Space
+from .supernet import SuperNet, random_weights
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a super-network is trained.
+
+    Attributes:
+        epochs: passes over the training images.
+        batch_size: images a step.
+        lr: peak of the one-cycle learning rate (SGD with Nesterov momentum 0.9).
+        weight_decay: on convolution and classifier weights; BatchNorm has none.
+        random_nets: random sub-networks a step, beside the largest and the smallest.
+        shift: images are moved by up to this many pixels each way.
+        flip: whether images are mirrored left to right at random.
+        seed: of the initial weights, the order of images, augmentation and random sub-networks.
+    """
+
+    epochs: int = 10
+    batch_size: int = 64
+    lr: float = 0.1
+    weight_decay: float = 3e-4
+    random_nets: int = 1
+    shift: int = 4
+    flip: bool = True
+    seed: int = 0
+
+
+def augment(images: Tensor, shift: int, flip: bool, generator: torch.Generator) -> Tensor:
+    """Randomly shift (zero fill) and mirror a batch of uint8 images (B, C, H, W)."""
+    b, _, h, w = images.shape
+
+    def draw(high: int) -> Tensor:  # on the CPU, so that a seed means the same on every device
+        return torch.randint(high, (b, 1), generator=generator).to(images.device)
+
+    rows = torch.arange(h, device=images.device) + draw(2 * shift + 1)  # (B, H)
+    cols = torch.arange(w, device=images.device)
+    cols = torch.where(draw(2) == 1, cols.flip(0), cols) if flip else cols.expand(b, w)
+    cols = cols + draw(2 * shift + 1)  # (B, W)
+    padded = F.pad(images, [shift] * 4).permute(0, 2, 3, 1)  # (B, H + 2s, W + 2s, C)
+    batch = torch.arange(b, device=images.device)
+    return padded[batch[:, None, None], rows[:, :, None], cols[:, None, :]].permute(0, 3, 1, 2)
+
+
+def sandwich_step(net: SuperNet, x: Tensor, y: Tensor, random_nets: int, rng: np.random.Generator) -> float:
+    """Add up the gradients of one batch; returns the largest sub-network's cross entropy.
+
+    Args:
+        net: super-network whose weights require gradients.
+        x: normalised images (B, C, H, W).
+        y: labels (B,).
+        random_nets: random sub-networks beside the smallest.
+        rng: draws them.
+    """
+    teacher = net.forward(net.space.largest, x)
+    loss = F.cross_entropy(teacher, y)
+    loss.backward()
+    soft = teacher.detach().softmax(1)
+    for arch in (net.space.smallest, *(net.space.sample(rng) for _ in range(random_nets))):
+        F.cross_entropy(net.forward(arch, x), soft).backward()
+    return loss.detach()
+
+
+def train_supernet(
+    space: Space,
+    images: ImageSet,
+    recipe: Recipe,
+    *,
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
+    workdir: str | Path,
+    device: str | torch.device = "cpu",
+    info: dict | None = None,
+) -> SuperNet:
+    """Train a super-network from scratch, or go on where a killed run stopped.
+
+    After every epoch the state is saved in ``workdir`` (``training.pt``, and a line in ``log.csv``);
+    each epoch's randomness depends on (seed, epoch) only, so that a resumed run is the same run.
+
+    Args:
+        space: its search space.
+        images: training images.
+        recipe: how to train.
+        mean, std: per-channel normalisation of images in [0, 1].
+        workdir: where state and log are kept.
+        device: where to train.
+        info: provenance to keep inside the checkpoint, beside the recipe.
+
+    Raises:
+        CheckpointError: ``workdir`` holds a run of another recipe, space or image set, or the loss became NaN.
+    """
+    workdir = Path(workdir)
+    workdir.mkdir(parents=True, exist_ok=True)
+    weights = {n: w.to(device).requires_grad_() for n, w in random_weights(space, recipe.seed).items()}
+    net = SuperNet(space, weights, tuple(mean), tuple(std))
+    run = {"space": space.name, "options": str(space.options), "images": images.digest, **asdict(recipe)}
+    steps = len(images) // recipe.batch_size
+    optimizer = _optimizer(net, recipe)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.lr, total_steps=steps * recipe.epochs)
+    first = _resume(workdir / "training.pt", run, weights, optimizer, schedule)
+    pictures = torch.from_numpy(np.ascontiguousarray(images.images)).to(device)
+    labels = torch.from_numpy(images.labels).to(device)
+    for epoch in range(first, recipe.epochs):
+        start = time.perf_counter()
+        loss = _epoch(net, pictures, labels, recipe, epoch, optimizer, schedule)
+        if not np.isfinite(loss):
+            raise CheckpointError(f"The loss became {loss} in epoch {epoch + 1}; lower training.lr (now {recipe.lr}).")
+        _save(workdir, epoch, loss, time.perf_counter() - start, run, weights, optimizer, schedule)
+    final = {name: w.detach().cpu() for name, w in weights.items()}
+    return replace(net, weights=final, info={**(info or {}), "images": images.digest, "recipe": asdict(recipe)})
+
+
+def _optimizer(net: SuperNet, recipe: Recipe) -> torch.optim.SGD:
+    decayed = [w for w in net.weights.values() if w.ndim > 1]
+    plain = [w for w in net.weights.values() if w.ndim == 1]
+    groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+    return torch.optim.SGD(groups, lr=recipe.lr, momentum=0.9, nesterov=True)
+
+
+def _epoch(net, pictures: Tensor, labels: Tensor, recipe: Recipe, epoch: int, optimizer, schedule) -> float:
+    """One pass over the images; returns the largest sub-network's mean cross entropy."""
+    generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + epoch)
+    rng = np.random.default_rng([recipe.seed, epoch])
+    order = torch.randperm(len(labels), generator=generator).to(labels.device)
+    steps, total = len(labels) // recipe.batch_size, torch.zeros((), device=labels.device)
+    bar = tqdm(range(steps), desc=f"epoch {epoch + 1}/{recipe.epochs}", leave=False, mininterval=1.0)
+    for i in bar:
+        batch = order[i * recipe.batch_size : (i + 1) * recipe.batch_size]
+        x = net.normalise(augment(pictures[batch], recipe.shift, recipe.flip, generator))
+        total += sandwich_step(
+            net, x.contiguous(memory_format=torch.channels_last), labels[batch], recipe.random_nets, rng
+        )
+        optimizer.step()
+        schedule.step()
+        optimizer.zero_grad()
+        if i % 50 == 49:
+            bar.set_postfix(loss=f"{float(total) / (i + 1):.3f}")
+    return float(total) / steps
+
+
+def _resume(path: Path, run: dict, weights: dict[str, Tensor], optimizer, schedule) -> int:
+    """Load the state in ``path``, if any; returns the epoch to go on with."""
+    if not path.exists():
+        return 0
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    if state["run"] != run:
+        changed = sorted(k for k in run if state["run"].get(k) != run[k])
+        raise CheckpointError(f"{path} belongs to another run ({', '.join(changed)} differ). Remove it or use another workdir.")
+    with torch.no_grad():
+        for name, value in state["weights"].items():
+            weights[name].copy_(value)
+    optimizer.load_state_dict(state["optimizer"])
+    schedule.load_state_dict(state["schedule"])
+    return state["epoch"] + 1
+
+
+def _save(workdir: Path, epoch: int, loss: float, seconds: float, run: dict, weights, optimizer, schedule) -> None:
+    with (workdir / "log.csv").open("a" if epoch else "w", newline="") as file:
+        writer = csv.writer(file)
+        if not epoch:
+            writer.writerow(["epoch", "loss_largest", "seconds"])
+        writer.writerow([epoch + 1, f"{loss:.4f}", f"{seconds:.1f}"])
+    state = {
+        "run": run,
+        "epoch": epoch,
+        "weights": {n: w.detach() for n, w in weights.items()},
+        "optimizer": optimizer.state_dict(),
+        "schedule": schedule.state_dict(),
+    }
+    part = workdir / "training.pt.part"
+    torch.save(state, part)
+    os.replace(part, workdir / "training.pt")

@@ -1,0 +1,153 @@
+"""Pieces that must agree: dependencies, pins, versions, the conda entry point. And: importing stays light."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import regnas_core
+
+tomllib = pytest.importorskip("tomllib" if sys.version_info >= (3, 11) else "tomli")
+
+ROOT = Path(__file__).parent.parent
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT = PYPROJECT["project"]
+REQUIREMENTS = [Requirement(line) for line in PROJECT["dependencies"]]
+EXTRAS = [Requirement(line) for lines in PROJECT["optional-dependencies"].values() for line in lines]
+IMPORT_NAMES = sorted(set(regnas_core.__all__) - {"__version__"})
+
+
+def pins() -> dict[str, Requirement]:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    found = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    return {canonicalize_name(pin.name): pin for pin in found}
+
+
+def shipped_texts() -> list[tuple[str, str]]:
+    """Name and text of every text file of the project, this one left out."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    texts = []
+    for name in listed.stdout.splitlines():
+        path = ROOT / name
+        if path.is_file() and path != Path(__file__):
+            data = path.read_bytes()
+            if b"\0" not in data[:8192]:
+                texts.append((name, data.decode("utf-8")))
+    return texts
+
+
+# ---- dependencies and pins
+
+
+@pytest.mark.parametrize("requirement", REQUIREMENTS + EXTRAS, ids=lambda r: r.name)
+def test_direct_dependency_is_pinned_within_its_range(requirement):
+    pin = pins()[canonicalize_name(requirement.name)]
+    (exact,) = pin.specifier
+    assert exact.operator == "=="
+    assert requirement.specifier.contains(exact.version)
+
+
+def test_pins_are_exact_and_portable():
+    for name, pin in pins().items():
+        (exact,) = pin.specifier
+        assert exact.operator == "==" and not {"+", "*"} & set(exact.version) and not pin.url
+        if name.startswith(("nvidia-", "cuda-")) or name == "triton":
+            marker = 'platform_system == "Linux" and platform_machine == "x86_64"'
+            assert str(pin.marker) == marker, f"{name} exists on Linux x86_64 only"
+
+
+def test_dependencies_are_ranges_not_pins():
+    for requirement in REQUIREMENTS + EXTRAS:
+        operators = {spec.operator for spec in requirement.specifier}
+        assert ">=" in operators and operators <= {">=", "<"}, requirement
+
+
+def test_conda_environment_installs_the_same_list():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    named = {re.split("[=<>]", entry)[0] for entry in environment["dependencies"] if isinstance(entry, str)}
+    (by_pip,) = (entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict))
+    assert named == {"python", "pip", "make"}
+    assert by_pip == ["-c constraints.txt", "-e .[test]"]
+
+
+def imported_packages(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names.add(node.module)
+    return {name.partition(".")[0] for name in names} - sys.stdlib_module_names - {"regnas_core"}
+
+
+def test_every_import_of_the_core_is_declared():
+    declared = {canonicalize_name(requirement.name) for requirement in REQUIREMENTS + EXTRAS}
+    distributions = packages_distributions()
+    for path in (ROOT / "regnas_core").rglob("*.py"):
+        for package in imported_packages(path):
+            names = {canonicalize_name(name) for name in distributions.get(package, [package])}
+            assert names & declared, f"{path.name} imports {package}; pyproject.toml lists no {names}"
+
+
+# ---- one version
+
+
+def test_version_is_the_same_everywhere():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    number, date = re.search(r"^## \[([\d.]+)\] - (\d{4}-\d\d-\d\d)$", changelog, re.MULTILINE).groups()
+    assert PROJECT["version"] == regnas_core.__version__ == citation["version"] == number
+    assert str(citation["date-released"]) == date
+
+
+# ---- nothing of the machine it was written on
+
+
+def test_no_registry_address():
+    address = re.compile(
+        r"--(?:extra-)?index-url|--find-links|--trusted-host|pypi\.org/simple|files\.pythonhosted\.org"
+        r"|download\.pytorch\.org/whl|conda\.anaconda\.org|index_url\s*="
+    )
+    found = [(name, match[0]) for name, text in shipped_texts() for match in address.finditer(text)]
+    assert not found
+
+
+def test_no_absolute_machine_path():
+    path = re.compile(r"(?<![\w.:/~}*-])/(?:home|Users|root|work|tmp|opt|mnt)/\w[\w./-]*|[A-Z]:\\Users")
+    found = [(name, match[0]) for name, text in shipped_texts() for match in path.finditer(text)]
+    assert not found
+    assert not [name for name, text in shipped_texts() if str(ROOT) in text]
+
+
+# ---- light at the door
+
+
+def test_import_is_light():
+    code = "import sys, regnas_core; print(*sys.modules)"
+    command = [sys.executable, "-c", code]
+    loaded = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    heavy = {"torch", "torchvision", "numpy", "scipy", "pandas", "pyarrow", "matplotlib", "pydantic"}
+    assert not heavy & set(loaded.stdout.split())
+
+
+@pytest.mark.parametrize("name", IMPORT_NAMES)
+def test_front_door_opens(name):
+    assert getattr(regnas_core, name).__name__ == name
+    assert name in dir(regnas_core)
+
+
+def test_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="nosuchthing"):
+        _ = regnas_core.nosuchthing
