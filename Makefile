@@ -64,10 +64,10 @@ constraints: ## write constraints.txt again: the newest versions that pyproject.
 	$(PINNING)/bin/python -m pip freeze --all --exclude pip --exclude regnas-core | sed -E \
 		-e 's/\+[A-Za-z0-9.]+$$//' \
 		-e '/^((nvidia|cuda)-|triton==)/s/$$/ ; platform_system == "Linux" and platform_machine == "x86_64"/'; \
-	} > constraints.txt.new
-	mv constraints.txt.new constraints.txt
+	} > $(PINNING)/constraints.txt
+	mv $(PINNING)/constraints.txt constraints.txt
 	rm -rf $(PINNING)
 
 clean: ## remove the environment and all caches; keeps runs/ and figures/
-	rm -rf $(VENV) $(PINNING) constraints.txt.new build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PINNING) build dist .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

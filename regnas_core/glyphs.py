@@ -53,15 +53,15 @@ class GlyphStyle:
         noise: largest noise either way (a triangular distribution).
     """
 
-    rotation_deg: int = 20
-    scale_pct: tuple[int, int] = (60, 95)
+    rotation_deg: int = 25
+    scale_pct: tuple[int, int] = (55, 95)
     shear_pct: int = 25
     shift_px: int = 4
     paper: tuple[int, int] = (10, 90)
     contrast: tuple[int, int] = (50, 160)
     clutter: int = 3
-    clutter_pct: tuple[int, int] = (20, 90)
-    clutter_px: tuple[int, int] = (13, 19)
+    clutter_pct: tuple[int, int] = (30, 100)
+    clutter_px: tuple[int, int] = (12, 19)
     bars: int = 1
     bar_px: tuple[int, int] = (0, 4)
     noise: int = 40

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from .errors import DataError
@@ -27,3 +28,11 @@ def project_path(relative: str) -> Path:
         f"{relative} belongs to the project but is neither in {tops[0]} nor in {tops[1]}. "
         "Work in a checkout of the repository, or install the package again."
     )
+
+
+def output_root() -> Path:
+    """Where ``runs/`` and ``figures/`` go: ``REGNAS_OUT``, else the checkout, else the working directory."""
+    if given := os.environ.get("REGNAS_OUT"):
+        return Path(given).expanduser()
+    top = _PACKAGE.parent
+    return top if (top / "pyproject.toml").is_file() else Path.cwd()

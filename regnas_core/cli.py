@@ -1,0 +1,107 @@
+"""The command line: thin, over the same functions that the notebooks call."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .errors import RegnasError
+
+app = typer.Typer(
+    help="REG-NAS reproduced: families of networks with few negative flips.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+)
+
+Preset = Annotated[str, typer.Option(help="demo, cifar10, imagenet, or the path of a preset's .yaml file.")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the preset, as seed=1. Repeatable.")
+]
+Out = Annotated[Path | None, typer.Option(help="Folder for runs/ and figures/; the checkout by default.")]
+
+
+@app.command()
+def reproduce(
+    preset: Preset = "demo",
+    only: Annotated[list[str] | None, typer.Option(help="Only this item, as table2 or fig4a. Repeatable.")] = None,
+    changes: Set = None,
+    out: Out = None,
+) -> None:
+    """Run the notebooks, and write figures, tables, provenance and an HTML report."""
+    from .presets import parse_overrides
+    from .reproduce import reproduce
+
+    report = reproduce(preset, only or [], parse_overrides(changes or []), out=out)
+    typer.echo(f"Report: {report}")
+
+
+@app.command("train-supernet")
+def train_supernet(
+    preset: Preset = "demo",
+    changes: Set = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for checkpoint and log; runs/<preset>/training by default.")] = None,
+) -> None:
+    """Train the preset's super-network, or go on with a killed training."""
+    from .presets import load_preset, parse_overrides
+    from .resources import output_root
+    from .workbench import train_preset
+
+    chosen = load_preset(preset, parse_overrides(changes or []))
+    command = shlex.join(["regnas", "train-supernet", "--preset", preset, *(f"--set={c}" for c in changes or [])])
+    path = train_preset(chosen, out or output_root() / "runs" / chosen.name / "training", command=command)
+    typer.echo(f"Checkpoint: {path}\nUse it with --set supernet.weights={path}")
+
+
+@app.command()
+def search(
+    preset: Preset = "demo",
+    reward: Annotated[str, typer.Option(help="R0 (Top-1), R1 (−NFR), R2 (Top-1 − NFR), or LAMBDA1,LAMBDA2.")] = "R2",
+    cas: Annotated[bool, typer.Option(help="Demand that the target contain the reference's weights.")] = True,
+    mmacs: Annotated[float | None, typer.Option(help="Budget in mega multiply-accumulates; the preset's by default.")] = None,
+    reference: Annotated[str | None, typer.Option(help="Genes of the reference as JSON; searched for by default.")] = None,
+    changes: Set = None,
+    out: Out = None,
+) -> None:
+    """Search one target for a reference, and measure it on the test split."""
+    from .experiments import reference as find_reference
+    from .flip_report import format_table
+    from .presets import parse_overrides
+    from .workbench import open_workbench
+
+    bench = open_workbench(preset, parse_overrides(changes or []), out=out)
+    ref = bench.space.parse(reference) if reference else find_reference(bench)
+    weights = reward if reward.startswith("R") else tuple(float(x) for x in reward.split(","))
+    found = bench.search(weights, reference=ref, cas=cas, mmacs=mmacs, seed=bench.preset.seed)
+    if found.stopped:
+        typer.echo(f"The search ended early: {found.stopped}.")
+    table = bench.measure([ref, found.best], ref, "test")
+    typer.echo(f"reference: {ref}\ntarget:    {found.best}\n")
+    typer.echo(format_table(table.drop(columns="arch").assign(model=["reference", "target"]).set_index("model").reset_index()))
+
+
+@app.command()
+def flips(
+    predictions: Annotated[list[Path], typer.Argument(help="Two or more files of predicted classes.")],
+    labels: Annotated[Path, typer.Option(help="File of true classes.")],
+    csv: Annotated[Path | None, typer.Option(help="Also write the table to this file.")] = None,
+    per_class: Annotated[bool, typer.Option(help="One row a class.")] = False,
+    level: Annotated[float, typer.Option(help="Confidence level of the intervals.")] = 0.95,
+) -> None:
+    """Count negative flips between any models, from their predictions (.npy, .csv or .parquet)."""
+    from .flip_report import flips_command
+
+    typer.echo(flips_command(labels, predictions, csv=csv, per_class=per_class, level=level))
+
+
+def main() -> None:
+    """Run the command line; errors that were foreseen are one message, not a traceback."""
+    try:
+        app()
+    except RegnasError as error:
+        typer.echo(f"Error: {error}", err=True)
+        sys.exit(1)

@@ -1,0 +1,220 @@
+"""One function for each item of the paper: a workbench in, a DataFrame out.
+
+Searches see the search split alone; every number in a table is measured on the test split. Percent
+columns end in ``_pct``; intervals are 95 % and stand in ``_low_pct`` and ``_high_pct``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from .errors import InfeasibleError
+from .intervals import mean_over_seeds
+from .space import Arch, Space
+from .workbench import Workbench
+
+DESIGNS = {"R0": ("R0", False), "R1": ("R1", False), "R2": ("R2", False), "R2+CAS": ("R2", True)}
+PREFIX = {"mini": "Mini", "mini-cifar10": "Mini"}
+
+
+def reference(bench: Workbench) -> Arch:
+    """The small model that flips are counted against: best Top-1 (R0) within the reference budget (Sec. 4.1)."""
+    budget = bench.preset.search.reference_mmacs
+    return bench.search("R0", mmacs=budget, seed=bench.preset.seed, label="reference").best
+
+
+def model_name(bench: Workbench, design: str, mmacs: float) -> str:
+    """AA-BB-CC: super-network, reward, budget in mega multiply-accumulates (Sec. 4.1)."""
+    reward = f"({design})" if "+" in design else design
+    return f"{PREFIX.get(bench.space.name, bench.space.name)}-{reward}-{mmacs:g}"
+
+
+def seeds(bench: Workbench) -> range:
+    """The preset's consecutive seeds."""
+    return range(bench.preset.seed, bench.preset.seed + bench.preset.seeds)
+
+
+def targets(bench: Workbench, ref: Arch, design: str) -> list[Arch]:
+    """What the searches with a design (a key of DESIGNS) find within the target budget, one a seed."""
+    weights, cas = DESIGNS[design]
+    return [bench.search(weights, reference=ref, cas=cas, seed=seed).best for seed in seeds(bench)]
+
+
+# ── Table 2: rewards ─────────────────────────────────────────────────────────────────────────────
+def table2(bench: Workbench) -> pd.DataFrame:
+    """Table 2, seed by seed: what the rewards R0, R1, R2 and R2 + CAS find, measured on the test split.
+
+    One row a (design, seed), the reference first: model, design, seed, and what
+    :meth:`Workbench.measure` gives.
+    """
+    ref, search = reference(bench), bench.preset.search
+    first = bench.measure([ref], ref, "test").assign(
+        model=model_name(bench, "R0", search.reference_mmacs), design="reference", seed=bench.preset.seed
+    )
+    parts = [first]
+    for design in DESIGNS:
+        rows = bench.measure(targets(bench, ref, design), ref, "test")
+        parts.append(rows.assign(model=model_name(bench, design, search.target_mmacs), design=design, seed=list(seeds(bench))))
+    table = pd.concat(parts, ignore_index=True)
+    return table[["model", "design", "seed", *(c for c in table if c not in ("model", "design", "seed"))]]
+
+
+def table2_means(bench: Workbench, table: pd.DataFrame) -> pd.DataFrame:
+    """Table 2 as the paper prints it: means over seeds, with intervals over seeds and images."""
+    rows = []
+    for model, group in table.groupby("model", sort=False):
+        right, ref = _right_and_reference(bench, table, group["arch"])
+        top1, nfr = mean_over_seeds(right), mean_over_seeds(ref & ~right)
+        is_ref = group["design"].iloc[0] == "reference"
+        rows.append(
+            {
+                "model": model,
+                "design": group["design"].iloc[0],
+                "seeds": len(group),
+                "mmacs": group["mmacs"].mean(),
+                **_percent("top1", top1),
+                **(dict.fromkeys(_percent("nfr", nfr), np.nan) if is_ref else _percent("nfr", nfr)),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def table2_differences(bench: Workbench, table: pd.DataFrame) -> pd.DataFrame:
+    """Paired differences between designs (first minus second), in percentage points, with intervals."""
+    rows = []
+    for first, second in (("R1", "R0"), ("R2", "R0"), ("R2+CAS", "R0"), ("R2+CAS", "R2")):
+        a, ref = _right_and_reference(bench, table, table.loc[table["design"] == first, "arch"])
+        b, _ = _right_and_reference(bench, table, table.loc[table["design"] == second, "arch"])
+        flips = (ref & ~a).astype(float) - (ref & ~b)
+        base = (ref & ~b).mean()
+        rows.append(
+            {
+                "comparison": f"{first} − {second}",
+                **_percent("nfr", mean_over_seeds(flips)),
+                "relative_nfr_change_pct": 100 * flips.mean() / base if base else np.nan,
+                **_percent("top1", mean_over_seeds(a.astype(float) - b)),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _right_and_reference(bench: Workbench, table: pd.DataFrame, archs: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    ref = bench.space.parse(table.loc[table["design"] == "reference", "arch"].iloc[0])
+    parsed = [bench.space.parse(text) for text in archs]
+    return bench.correct(parsed, "test"), bench.correct([ref], "test")
+
+
+def _percent(name: str, mean) -> dict[str, float]:
+    return {
+        f"{name}_pct": 100 * mean.mean,
+        f"{name}_low_pct": 100 * mean.low,
+        f"{name}_high_pct": 100 * mean.high,
+        f"{name}_seed_sd_pct": 100 * mean.seed_sd,
+    }
+
+
+# ── Figure 4: the constraint and the rewards ─────────────────────────────────────────────────────
+def fig4a(bench: Workbench) -> pd.DataFrame:
+    """Fig. 4a: random members of A_t (contain the reference) and of A_c (do not), on the test split.
+
+    Every member of A_c has, within 2 %, the MACs of the member of A_t beside it, so that the two clouds
+    differ in the constraint and not in size. Columns: subset, and those of :meth:`Workbench.measure`.
+    """
+    ref, rng = reference(bench), np.random.default_rng(bench.preset.seed)
+    inside, outside = map(list, zip(*_pairs(bench, ref, rng), strict=True))
+    both = [bench.measure(archs, ref, "test").assign(subset=s) for archs, s in ((inside, "A_t"), (outside, "A_c"))]
+    return pd.concat(both, ignore_index=True)
+
+
+def _pairs(bench: Workbench, ref: Arch, rng: np.random.Generator) -> Iterator[tuple[Arch, Arch]]:
+    """Random pairs (member of A_t, member of A_c) of equal size."""
+    space, budget = bench.space, bench.preset.search.target_mmacs * 1e6
+    for _ in range(bench.preset.samples):
+        a = space.sample(rng, containing=ref, max_cost=budget)
+        for _ in range(1000):
+            c = space.sample(rng, min_cost=0.98 * space.macs(a), max_cost=min(budget, 1.02 * space.macs(a)), tries=1000)
+            if not space.contains(c, ref):
+                yield a, c
+                break
+        else:
+            raise InfeasibleError(f"{space.name}: nearly all networks of {space.macs(a):,} MACs contain the reference.")
+
+
+def fig4a_summary(table: pd.DataFrame) -> pd.DataFrame:
+    """What Fig. 4a shows in numbers: paired differences A_t − A_c, and the correlation of Top-1 and NFR.
+
+    Columns: quantity, value, low, high (95 %), n.
+    """
+    a, c = (table[table["subset"] == s].reset_index(drop=True) for s in ("A_t", "A_c"))
+    rows = []
+    for name, column in (("NFR", "nfr_pct"), ("Top-1", "top1_pct")):
+        difference = a[column] - c[column]
+        low, high = stats.t.interval(0.95, len(difference) - 1, difference.mean(), stats.sem(difference))
+        rows.append((f"{name} of A_t − {name} of A_c (points)", difference.mean(), low, high, len(difference)))
+    for name, rows_of in (("A_t", a), ("A_c", c), ("both", table)):
+        found = stats.pearsonr(rows_of["top1_pct"], rows_of["nfr_pct"])
+        rows.append((f"correlation of Top-1 and NFR, {name}", found.statistic, *found.confidence_interval(), len(rows_of)))
+    return pd.DataFrame(rows, columns=["quantity", "value", "low", "high", "n"])
+
+
+def fig4b(bench: Workbench) -> pd.DataFrame:
+    """Fig. 4b: everything that the searches with R0, R1 and R2 visit, as they saw it (search split).
+
+    One row a visit: reward, seed, and the columns of the search's log.
+    """
+    ref = reference(bench)
+    logs = [
+        bench.search(reward, reference=ref, seed=seed).log.assign(reward=reward, seed=seed)
+        for reward in ("R0", "R1", "R2")
+        for seed in seeds(bench)
+    ]
+    return pd.concat(logs, ignore_index=True)
+
+
+# ── Figure 3: the CAS recipe ─────────────────────────────────────────────────────────────────────
+def fig3(bench: Workbench) -> pd.DataFrame:
+    """Fig. 3: the three rules of CAS on real architectures.
+
+    Panels "layers", "channels" and "kernels" each take the reference and apply one rule as far as it
+    goes; "all" is the target found with R2 + CAS. One row a layer of a panel's target: panel, stage, layer,
+    kernel, expand, and reference_kernel, reference_expand (0 where the reference has no such layer);
+    weights, reference_weights and shared_weights are the panel's N(W_a), N(W_r) and N(W_a ∩ W_r).
+    """
+    ref, space = reference(bench), bench.space
+    grown = {
+        "layers": _grow(space, ref, "d"),
+        "channels": _grow(space, ref, "e"),
+        "kernels": _grow(space, ref, "ks"),
+        "all": targets(bench, ref, "R2+CAS")[0],
+    }
+    return pd.concat([_layers(space, ref, arch).assign(panel=panel) for panel, arch in grown.items()], ignore_index=True)
+
+
+def _grow(space: Space, ref: Arch, gene: str) -> Arch:
+    """The reference with one kind of gene at its largest; layers that this adds are as small as can be."""
+    smallest = {name: min(c for g in space.genes if g.name == name for c in g.choices) for name in ref.genes}
+    genes = {name: [smallest[name] if v is None else v for v in values] for name, values in ref.genes.items()}
+    return space.arch(**{**genes, gene: space.largest.genes[gene]})
+
+
+def _layers(space: Space, ref: Arch, arch: Arch) -> pd.DataFrame:
+    deepest = max(c for g in space.genes if g.name == "d" for c in g.choices)
+    rows = []
+    for slot, (kernel, expand) in enumerate(zip(arch.ks, arch.e, strict=True)):
+        if kernel is not None:
+            rows.append(
+                {
+                    "stage": slot // deepest + 1,
+                    "layer": slot % deepest + 1,
+                    "kernel": kernel,
+                    "expand": expand,
+                    "reference_kernel": ref.ks[slot] or 0,
+                    "reference_expand": ref.e[slot] or 0,
+                }
+            )
+    shared = {"shared_weights": space.shared_weights(arch, ref), "reference_weights": space.params(ref)}
+    return pd.DataFrame(rows).assign(weights=space.params(arch), **shared)

@@ -1,0 +1,183 @@
+"""Folders of pictures: list them by class, decode them once into a memory-mapped array."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from .errors import DataError
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".tif", ".tiff", ".webp")
+BLOCK = 256  # pictures between two notes of progress
+
+
+@dataclass(frozen=True, eq=False)
+class Tree:
+    """Pictures under one folder that has a sub-folder for each class.
+
+    Attributes:
+        root: the folder.
+        files: paths relative to it, "class/picture.jpg", sorted by class, then by name.
+        bytes: size of each file.
+        labels: int64 (N,), the class as its place in ``classes``.
+        classes: names of the sub-folders, sorted.
+    """
+
+    root: Path
+    files: tuple[str, ...]
+    bytes: tuple[int, ...]
+    labels: np.ndarray
+    classes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def take(self, indices: np.ndarray) -> Tree:
+        """The pictures at ``indices``, in that order."""
+        files, sizes = (tuple(seq[i] for i in indices) for seq in (self.files, self.bytes))
+        return Tree(self.root, files, sizes, self.labels[indices], self.classes)
+
+
+def list_tree(root: str | Path, classes: tuple[str, ...] | None = None) -> Tree:
+    """List ``root/<class>/<picture>``.
+
+    Args:
+        root: folder with a sub-folder for each class; other files and hidden names are ignored.
+        classes: names in label order; by default the sub-folders' names, sorted.
+
+    Raises:
+        DataError: no such folder, no class folders, a class that ``classes`` has not, or no pictures.
+    """
+    root = Path(root)
+    found = sorted(entry.name for entry in os.scandir(root) if _visible(entry) and entry.is_dir()) if root.is_dir() else []
+    if not found:
+        raise DataError(f"{root} is not a folder of class folders; expected {root}/<class>/<picture>.jpg (or .png, …).")
+    if unknown := sorted(set(found) - set(classes or found)):
+        raise DataError(f"{root} has classes that the training folder has not: {', '.join(unknown[:10])}.")
+    classes = classes or tuple(found)
+    files, sizes, labels = [], [], []
+    for name in found:
+        pictures = (e for e in os.scandir(root / name) if _visible(e) and e.name.lower().endswith(SUFFIXES))
+        for entry in sorted(pictures, key=lambda e: e.name):
+            files.append(f"{name}/{entry.name}")
+            sizes.append(entry.stat().st_size)
+            labels.append(classes.index(name))
+    if not files:
+        raise DataError(f"The class folders of {root} hold no pictures (looked for {', '.join(SUFFIXES)}).")
+    return Tree(root, tuple(files), tuple(sizes), np.array(labels, np.int64), classes)
+
+
+def decode(tree: Tree, size: int, cache: Path, crop_ratio: float | None = None, name: str = "pictures") -> np.ndarray:
+    """Decode every picture of a tree, once: later calls map the cached array into memory.
+
+    A run that was killed goes on where it stopped; of several processes one decodes and the others wait.
+
+    Args:
+        tree: what to decode.
+        size: side of the decoded pictures in pixels.
+        cache: folder for the decoded array.
+        crop_ratio: if given, the shorter side is resized to ``size / crop_ratio`` and the centre is cut
+            out; otherwise a picture of another size is resized to a square as it is.
+        name: first part of the cache file's name.
+
+    Returns:
+        uint8 (N, 3, size, size), mapped copy-on-write: changes never reach the file.
+
+    Raises:
+        DataError: files that cannot be decoded, by name.
+    """
+    listing = "\n".join(f"{file} {n}" for file, n in zip(tree.files, tree.bytes, strict=True))
+    key = hashlib.sha256(f"1 {size} {crop_ratio}\n{listing}".encode()).hexdigest()[:16]
+    final = cache / f"{name}-{size}px-{key}.npy"
+    if not final.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        with _alone(final.with_suffix(".lock")):
+            if not final.exists():  # another process may have finished it meanwhile
+                _decode_into(final, tree, size, crop_ratio)
+    return np.load(final, mmap_mode="c")
+
+
+def decode_picture(path: Path, size: int, crop_ratio: float | None = None) -> np.ndarray:
+    """Decode one picture: uint8 (3, size, size)."""
+    from PIL import Image
+
+    with Image.open(path) as picture:
+        picture = picture.convert("RGB")
+    width, height = picture.size
+    if crop_ratio is not None:
+        scale = round(size / crop_ratio) / min(width, height)
+        width, height = max(size, int(width * scale + 1e-6)), max(size, int(height * scale + 1e-6))
+        picture = picture.resize((width, height), Image.Resampling.BILINEAR)
+        left, top = round((width - size) / 2), round((height - size) / 2)
+        picture = picture.crop((left, top, left + size, top + size))
+    elif (width, height) != (size, size):
+        picture = picture.resize((size, size), Image.Resampling.BILINEAR)
+    return np.asarray(picture).transpose(2, 0, 1)
+
+
+def _decode_into(final: Path, tree: Tree, size: int, crop_ratio: float | None) -> None:
+    part, progress = final.with_suffix(".part"), final.with_suffix(".progress")
+    shape = (len(tree), 3, size, size)
+    done = int(progress.read_text()) if part.exists() and progress.exists() else 0
+    array = np.lib.format.open_memmap(part, "r+" if done else "w+", np.uint8, shape)
+    broken: list[str] = []
+
+    def read(file: str) -> np.ndarray | None:
+        try:
+            return decode_picture(tree.root / file, size, crop_ratio)
+        except (OSError, ValueError, SyntaxError) as error:  # Pillow raises SyntaxError for broken PNGs
+            broken.append(f"{file} ({error})")
+            return None
+
+    bar = tqdm(total=len(tree), initial=done, desc=f"decoding {tree.root.name}", unit="picture", leave=False)
+    with bar, ThreadPoolExecutor() as pool:
+        for start in range(done, len(tree), BLOCK):
+            files = tree.files[start : start + BLOCK]
+            for i, picture in enumerate(pool.map(read, files), start):
+                if picture is not None:
+                    array[i] = picture
+            if not broken:
+                array.flush()
+                _write_atomically(progress, str(start + len(files)))
+            bar.update(len(files))
+    del array
+    progress.unlink(missing_ok=True)
+    if broken:
+        part.unlink()
+        raise DataError(
+            f"{len(broken)} of {len(tree)} pictures in {tree.root} cannot be decoded; repair or remove: "
+            + ", ".join(sorted(broken)[:10])
+            + (", …" if len(broken) > 10 else "")
+        )
+    os.replace(part, final)
+
+
+def _write_atomically(path: Path, text: str) -> None:
+    part = path.with_name(path.name + ".part")
+    part.write_text(text)
+    os.replace(part, path)
+
+
+def _visible(entry: os.DirEntry) -> bool:
+    return not entry.name.startswith(".")
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold a lock that the system releases when the process ends, however it ends."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: do not decode the same folder in two processes at once
+        yield
+        return
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,213 @@
+"""Drawings: a DataFrame of :mod:`regnas_core.experiments` in, a matplotlib Figure out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch, Rectangle
+
+from .store import write_atomically, write_table
+
+# Okabe and Ito's palette, told apart by colour-blind readers; one colour an idea throughout the project.
+COLOURS = {
+    "reference": "#000000",
+    "R0": "#D55E00",
+    "R1": "#56B4E9",
+    "R2": "#E69F00",
+    "R2+CAS": "#009E73",
+    "A_t": "#009E73",
+    "A_c": "#CC79A7",
+    "kept": "#BBBBBB",
+    "new": "#0072B2",
+}
+MARKERS = {"reference": "*", "R0": "o", "R1": "s", "R2": "^", "R2+CAS": "D"}
+LABELS = {
+    "A_t": r"$\mathcal{A}_t$: contain the reference",
+    "A_c": r"$\mathcal{A}_c$: do not",
+    "R0": "R0: Top-1",
+    "R1": "R1: −NFR",
+    "R2": "R2: Top-1 − NFR",
+    "R2+CAS": "R2 + CAS",
+}
+STYLE = {
+    **sns.axes_style("ticks"),
+    **sns.plotting_context("paper"),
+    "figure.dpi": 110,
+    "savefig.dpi": 200,
+    "savefig.bbox": "tight",
+    "svg.hashsalt": "regnas",  # the same drawing gives the same file
+    "svg.fonttype": "none",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+}
+
+
+def new_figure(width: float = 4.2, height: float = 3.0, **kwargs) -> tuple[Figure, np.ndarray]:
+    """A Figure in the project's style (inches), and its axes as an array."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        return figure, np.atleast_1d(figure.subplots(**kwargs))
+
+
+def save_figure(figure: Figure, table: pd.DataFrame, path: str | Path) -> Figure:
+    """Write ``path``.svg, .png, and the .csv that was drawn; returns the figure, so that a cell shows it."""
+    path = Path(path)
+    with mpl.rc_context(STYLE):
+        write_atomically(path.with_suffix(".svg"), lambda part: figure.savefig(part, metadata={"Date": None}))
+        write_atomically(path.with_suffix(".png"), lambda part: figure.savefig(part, metadata={"Software": None}))
+    write_table(table.round(4), path.with_suffix(".csv"))
+    return figure
+
+
+def fig3(table: pd.DataFrame) -> Figure:
+    """Layers as bars (length: expansion; label: kernel); what CAS adds is coloured."""
+    titles = {
+        "layers": "(a) add layers",
+        "channels": "(b) add channels",
+        "kernels": "(c) extend kernels",
+        "all": "all three: found by R2 + CAS",
+    }
+    figure, axes = new_figure(9, 3.2, ncols=len(titles), sharey=True)
+    deepest, widest = table["layer"].max(), table["expand"].max()
+    for ax, (panel, title) in zip(axes, titles.items(), strict=True):
+        rows = table[table["panel"] == panel]
+        for row in rows.itertuples():
+            _layer(ax, row, -((row.stage - 1) * (deepest + 0.7) + row.layer))
+        first = rows.iloc[0]
+        share = first["shared_weights"] / first["reference_weights"]
+        ax.set_title(f"{title}\n{first['weights']:,} weights; {share:.0%} of the reference's", fontsize=8)
+        ax.set(xlim=(-0.1, widest * 1.25), xlabel="expansion (channels per input channel)", yticks=[])
+        ax.spines["left"].set_visible(False)
+    for stage in sorted(table["stage"].unique()):
+        top = -((stage - 1) * (deepest + 0.7) + 0.4)
+        axes[0].text(-0.35, top - deepest / 2, f"stage {stage}", rotation=90, ha="right", va="center", fontsize=8)
+    keys = [
+        Patch(color=COLOURS["kept"], label="in the reference"),
+        Patch(color=COLOURS["new"], label="added by CAS (layer or channels)"),
+        Line2D([], [], marker=r"$k$", color=COLOURS["new"], ls="", label="larger kernel"),
+    ]
+    figure.legend(handles=keys, loc="outside lower center", ncols=3, fontsize=8)
+    return figure
+
+
+def _layer(ax, row, y: float) -> None:
+    kept = min(row.expand, row.reference_expand)
+    ax.add_patch(Rectangle((0, y), kept, 0.8, color=COLOURS["kept"], lw=0))
+    ax.add_patch(Rectangle((kept, y), row.expand - kept, 0.8, color=COLOURS["new"], lw=0))
+    grown = row.reference_kernel and row.kernel > row.reference_kernel
+    text = f"{row.reference_kernel}→{row.kernel}" if grown else f"{row.kernel}×{row.kernel}"
+    style = {"color": COLOURS["new"], "fontweight": "bold"} if grown else {"color": "black"}
+    ax.text(row.expand + 0.1, y + 0.4, text, va="center", fontsize=7, **style)
+    ax.set_ylim(y - 0.6, 0.2)
+
+
+def fig4a(table: pd.DataFrame) -> Figure:
+    """NFR against Top-1 of random members of A_t and A_c, with the means."""
+    figure, (ax,) = new_figure()
+    for subset in ("A_c", "A_t"):
+        rows = table[table["subset"] == subset]
+        ax.scatter(rows["top1_pct"], rows["nfr_pct"], s=12, alpha=0.6, lw=0, color=COLOURS[subset], label=LABELS[subset])
+    for subset in ("A_c", "A_t"):
+        rows = table[table["subset"] == subset]
+        ax.scatter(
+            rows["top1_pct"].mean(), rows["nfr_pct"].mean(), s=90, marker="P", color=COLOURS[subset], ec="white", lw=1.2, zorder=3
+        )
+    ax.set(xlabel="Top-1 (%)", ylabel="NFR against the reference (%)")
+    ax.legend(fontsize=8, title=f"{len(table) // 2} pairs of equal size; + means", title_fontsize=8)
+    return figure
+
+
+def fig4b(table: pd.DataFrame) -> Figure:
+    """NFR against Top-1 of everything the searches visit; large markers show each search's choice."""
+    figure, (ax,) = new_figure()
+    for reward in ("R0", "R1", "R2"):
+        rows = table[table["reward"] == reward]
+        ax.scatter(
+            rows["top1_pct"], rows["nfr_pct"], s=7, alpha=0.35, lw=0, color=COLOURS[reward], marker=MARKERS[reward], label=LABELS[reward]
+        )
+    for reward in ("R0", "R1", "R2"):
+        rows = table[table["reward"] == reward]
+        best = rows.loc[rows.groupby("seed")["score"].idxmax()]
+        ax.scatter(
+            best["top1_pct"], best["nfr_pct"], s=60, color=COLOURS[reward], marker=MARKERS[reward], ec="black", lw=0.9, zorder=3
+        )
+    ax.set(xlabel="Top-1 on the search split (%)", ylabel="NFR on the search split (%)")
+    legend = ax.legend(fontsize=8, title="reward (outlined: best of a search)", title_fontsize=8, markerscale=2)
+    for handle in legend.legend_handles:
+        handle.set_alpha(1)
+    return figure
+
+
+def table2(means: pd.DataFrame, table: pd.DataFrame) -> Figure:
+    """NFR against Top-1 of every design: mean with its 95 % interval, and the single seeds."""
+    figure, (ax,) = new_figure()
+    for row in means[means["design"] != "reference"].itertuples():
+        seeds = table[table["design"] == row.design]
+        colour, marker = COLOURS[row.design], MARKERS[row.design]
+        ax.scatter(seeds["top1_pct"], seeds["nfr_pct"], s=14, color=colour, marker=marker, alpha=0.45, lw=0)
+        ax.errorbar(
+            row.top1_pct,
+            row.nfr_pct,
+            xerr=[[row.top1_pct - row.top1_low_pct], [row.top1_high_pct - row.top1_pct]],
+            yerr=[[row.nfr_pct - row.nfr_low_pct], [row.nfr_high_pct - row.nfr_pct]],
+            fmt=marker,
+            ms=7,
+            color=colour,
+            mec="black",
+            elinewidth=1,
+            capsize=2,
+            label=row.model,
+        )
+    ax.set(xlabel="Top-1 on the test split (%)", ylabel="NFR on the test split (%)")
+    ax.legend(fontsize=8, title="mean and 95 % interval; small: seeds", title_fontsize=8)
+    return figure
+
+
+def flip_gallery(
+    images: np.ndarray, labels: Sequence[str], reference: Sequence[str], target: Sequence[str], columns: int = 8
+) -> Figure:
+    """Pictures that the reference gets right and the target wrong, each with its label and both answers.
+
+    Args:
+        images: uint8 (n, C, H, W).
+        labels, reference, target: n class names.
+        columns: pictures in a row.
+    """
+    rows = -(-len(images) // columns)
+    figure, axes = new_figure(columns * 1.05, rows * 1.5, nrows=rows, ncols=columns, squeeze=False)
+    for ax in axes.flat:
+        ax.set_axis_off()
+    for ax, image, label, small, big in zip(axes.flat, images, labels, reference, target, strict=False):
+        ax.imshow(np.moveaxis(image, 0, -1).squeeze(), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        ax.set_title(f"{label}", fontsize=8, pad=2)
+        small_colour, big_colour = ("#009E73" if answer == label else "#D55E00" for answer in (small, big))
+        ax.text(0, -0.04, f"small: {small}", transform=ax.transAxes, va="top", fontsize=6.5, color=small_colour)
+        ax.text(0, -0.2, f"large: {big}", transform=ax.transAxes, va="top", fontsize=6.5, color=big_colour)
+    return figure
+
+
+def contingency(counts) -> Figure:
+    """The 2 × 2 table of two models as areas: both right, negative flips, positive flips, both wrong."""
+    figure, (ax,) = new_figure(4.4, 2.6)
+    cells = [
+        ("both right", counts.both_correct, COLOURS["kept"]),
+        ("negative flip", counts.negative, COLOURS["R0"]),
+        ("positive flip", counts.positive, COLOURS["A_t"]),
+        ("both wrong", counts.both_wrong, "#666666"),
+    ]
+    left = 0.0
+    for i, (name, count, colour) in enumerate(cells):
+        ax.barh(0, count, left=left, color=colour, height=0.6)
+        ax.text(left + count / 2, 0.42 + 0.2 * (i % 2), f"{name}\n{count:,}", ha="center", va="bottom", fontsize=8)
+        left += count
+    ax.set(xlim=(0, counts.n), ylim=(-0.4, 1.3), yticks=[], xlabel=f"images (of {counts.n:,})")
+    ax.spines["left"].set_visible(False)
+    return figure

@@ -1,0 +1,185 @@
+"""Where the small benchmark sets come from: image trees, archives, torchvision's files, a download.
+
+Whatever the source, the order is the same, so that an index means the same picture: sorted by class, then
+by order of appearance within the class.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tarfile
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from . import folder
+from .errors import DataError
+from .splits import Split
+
+_TORCHVISION = {
+    "cifar10": ("CIFAR10", "cifar-10-batches-py"),
+    "cifar100": ("CIFAR100", "cifar-100-python"),
+    "fashion-mnist": ("FashionMNIST", "FashionMNIST/raw"),
+}
+_PARTS = {"train": 50_000, "test": 10_000}
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """Training and test pictures of a benchmark set.
+
+    Attributes:
+        images: "train" and "test", uint8 (N, C, H, W), sorted by class.
+        labels: "train" and "test", int64 (N,).
+        classes: names in label order.
+        origin: where the pictures were read, in words.
+    """
+
+    images: dict[str, np.ndarray]
+    labels: dict[str, np.ndarray]
+    classes: tuple[str, ...]
+    origin: str
+
+
+def open_source(name: str, root: Path, download: bool = True) -> Source:
+    """Read a benchmark set from the first place that has it.
+
+    Args:
+        name: "cifar10", "cifar100" or "fashion-mnist".
+        root: the data root.
+        download: whether torchvision may fetch it when no place has it.
+
+    Raises:
+        DataError: nowhere to be found, with the places looked at.
+    """
+    if name == "cifar10":
+        if (root / "cifar10" / "train").is_dir():
+            return _cifar10_tree(root / "cifar10", cache_root(root))
+        archive = root / "cifar10" / "cifar10-jpeg.tar.gz"
+        if archive.is_file():
+            return _cifar10_tree(unpack(archive, cache_root(root) / "cifar10-jpeg"), cache_root(root))
+    return _torchvision_source(name, root, download)
+
+
+def cache_root(root: Path) -> Path:
+    """Folder for decoded pictures: under the data root, or in the user's cache where that is read-only."""
+    if os.access(next(p for p in (root, *root.absolute().parents) if p.exists()), os.W_OK):
+        return root / "cache"
+    import pooch
+
+    return Path(pooch.os_cache("regnas")) / "cache"
+
+
+def luminance(images: np.ndarray) -> np.ndarray:
+    """Mean luminance of each RGB picture (N, 3, H, W), rounded: uint8 (N,).
+
+    >>> luminance(np.full((2, 3, 4, 4), 200, np.uint8))
+    array([200, 200], dtype=uint8)
+    """
+    means = [block.mean((2, 3)) @ (0.299, 0.587, 0.114) for block in np.array_split(images, len(images) // 1000 + 1)]
+    return np.rint(np.concatenate(means)).astype(np.uint8)
+
+
+def check_fingerprint(source: Source, split: Split) -> None:
+    """Make sure that each index means the picture that the shipped split meant.
+
+    JPEG moves a picture's mean luminance by less than one level, a few saturated ones by more; another
+    picture differs by 40 on average.
+
+    Raises:
+        DataError: the pictures, or their order, are not those of the split.
+    """
+    expected = np.load(split.folder / "luminance.npy")
+    found = np.concatenate([luminance(source.images[part]) for part in ("train", "test")])
+    same_size = len(found) == len(expected)
+    wrong = int((abs(found.astype(int) - expected) > 4).sum()) if same_size else abs(len(found) - len(expected))
+    if not same_size or wrong > len(expected) // 1000:
+        raise DataError(
+            f"The pictures in {source.origin} are not in the order of {split.folder}: {wrong} of {len(expected)} differ in "
+            "luminance from the recorded fingerprint. The shipped splits and checkpoints must not be used with them "
+            "(search pictures would leak into training). Use the original CIFAR-10, or load the folder under "
+            "name='folder', which draws splits of its own, and train on those."
+        )
+
+
+def unpack(archive: Path, target: Path) -> Path:
+    """Unpack the pictures of a .tar.gz once: ``target``, which then holds train/ and test/.
+
+    Only regular files called ``train|test/<class>/<file>`` are taken, whatever else the archive holds.
+
+    Raises:
+        DataError: the archive is damaged or holds no such files.
+    """
+    if target.is_dir():
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(prefix=f"{target.name}.", dir=target.parent))
+    try:
+        with tarfile.open(archive) as tar:
+            for member in tar:
+                names = member.name.removeprefix("./").split("/")
+                if member.isfile() and len(names) == 3 and names[0] in _PARTS and ".." not in names:
+                    (part / names[0] / names[1]).mkdir(parents=True, exist_ok=True)
+                    with tar.extractfile(member) as packed, (part / Path(*names)).open("wb") as file:
+                        shutil.copyfileobj(packed, file)
+        if not any(part.iterdir()):
+            raise tarfile.ReadError("no train/<class>/<picture> in it")
+        os.replace(part, target)
+    except (tarfile.TarError, EOFError, OSError) as error:
+        if not target.is_dir():  # otherwise another process was faster
+            raise DataError(f"{archive} cannot be unpacked: {error}. Fetch it again.") from None
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return target
+
+
+def _cifar10_tree(root: Path, cache: Path) -> Source:
+    trees = {part: folder.list_tree(root / part) for part in _PARTS}
+    for part, tree in trees.items():
+        counts = np.bincount(tree.labels)
+        if len(counts) != 10 or set(counts) != {_PARTS[part] // 10}:
+            raise DataError(
+                f"{root / part} holds {len(tree)} pictures of {len(counts)} classes; CIFAR-10 has {_PARTS[part]:,} of 10. "
+                "Complete the folder, or load it under name='folder'."
+            )
+    images = {part: folder.decode(tree, 32, cache, name=f"cifar10-{part}") for part, tree in trees.items()}
+    labels = {part: tree.labels for part, tree in trees.items()}
+    return Source(images, labels, trees["train"].classes, f"image tree {root}")
+
+
+def _torchvision_source(name: str, root: Path, download: bool) -> Source:
+    class_name, files = _TORCHVISION[name]
+    homes = [home for home in (root / name, root) if (home / files).is_dir()]
+    home = homes[0] if homes else root / name
+    if not homes and not download:
+        raise DataError(_missing(name, root, "Downloading was switched off (download=False)."))
+    import torchvision
+
+    reader = getattr(torchvision.datasets, class_name)
+    try:
+        parts = {part: reader(str(home), train=part == "train", download=download) for part in _PARTS}
+    except Exception as error:  # urllib, sockets, tarfile and pickle have no base class in common
+        raise DataError(_missing(name, root, f"torchvision could not give it: {error}")) from error
+    images, labels = {}, {}
+    for part, data in parts.items():
+        targets = np.asarray(data.targets, np.int64)
+        order = np.argsort(targets, kind="stable")
+        pictures = np.asarray(data.data, np.uint8)[order]
+        pictures = pictures.transpose(0, 3, 1, 2) if pictures.ndim == 4 else pictures[:, None]
+        images[part], labels[part] = np.ascontiguousarray(pictures), targets[order]
+    return Source(images, labels, tuple(parts["train"].classes), f"torchvision's files in {home}")
+
+
+def _missing(name: str, root: Path, what: str) -> str:
+    files = _TORCHVISION[name][1]
+    places = [f"{root / name / files} or {root / files} (torchvision's files)"]
+    if name == "cifar10":
+        trees = [f"{root / name}/train/<class>/<picture> (image tree)", f"{root / name / 'cifar10-jpeg.tar.gz'}"]
+        places = trees + places
+    return (
+        f"{name} is missing. Looked for {'; '.join(places)}. {what} Put it in one of these places, or set REGNAS_DATA "
+        f"to the folder that has it (now {root})."
+    )

@@ -1,0 +1,236 @@
+"""A preset brought to life: its images, its super-network, and the predictions made so far."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .data import Dataset, ImageSet, load_dataset
+from .evaluate import Evaluator, pick_device
+from .flips import rate_interval
+from .presets import Preset, load_preset
+from .resources import output_root
+from .search import REWARDS, Score, SearchResult, evolve, reward
+from .space import Arch, Space
+from .spaces import get_space
+from .store import PredictionStore, write_table
+from .supernet import SuperNet, load_supernet
+from .training import Recipe, train_supernet
+
+CHUNK = 32  # sub-networks whose predictions are computed, and kept, at a time
+
+
+@dataclass(frozen=True, eq=False)
+class Workbench:
+    """What every experiment works with; made by :func:`open_workbench`.
+
+    Attributes:
+        preset: what was asked for.
+        name: of the preset, with what was changed against it, as ``demo+seed=3``.
+        data, net: images and super-network.
+        runs: folder for predictions and search logs.
+        figures: folder for figures and tables.
+    """
+
+    preset: Preset
+    name: str
+    data: Dataset
+    net: SuperNet
+    runs: Path
+    figures: Path
+
+    @property
+    def space(self) -> Space:
+        return self.net.space
+
+    @cached_property
+    def evaluator(self) -> Evaluator:
+        settings = self.preset.evaluation
+        return Evaluator(
+            self.net,
+            self.data.calibration.images,
+            device=self.preset.device,
+            calibration_batch=settings.calibration_batch,
+            batch_size=settings.batch_size,
+        )
+
+    def images(self, split: str) -> ImageSet:
+        """The images of ``"search"`` (rewards) or ``"test"`` (final numbers), as many as the preset takes."""
+        limit = {"search": self.preset.data.search_images, "test": self.preset.data.test_images}[split]
+        images = getattr(self.data, split)
+        return images if limit is None else images.take(limit)
+
+    def predictions(self, archs: Sequence[Arch], split: str) -> np.ndarray:
+        """Predicted classes (M, N) on a split; run once, afterwards read from the store."""
+        images, store = self.images(split), self._store(split)
+        missing = sorted({a for a in archs if str(a) not in store}, key=str)
+        for start in range(0, len(missing), CHUNK):
+            chunk = missing[start : start + CHUNK]
+            store.write([str(a) for a in chunk], self.evaluator.predict(chunk, images.images, progress=True))
+        return store.read([str(a) for a in archs])
+
+    def correct(self, archs: Sequence[Arch], split: str) -> np.ndarray:
+        """bool (M, N): which images of a split each sub-network gets right."""
+        return self.predictions(archs, split) == self.images(split).labels
+
+    def measure(self, archs: Sequence[Arch], reference: Arch, split: str) -> pd.DataFrame:
+        """One row an architecture: size, Top-1, and flips against ``reference`` (which plays φ1)."""
+        right, ref = self.correct(archs, split), self.correct([reference], split)[0]
+        negative = (ref & ~right).sum(1)
+        bounds = np.array([rate_interval(int(count), right.shape[1]) for count in negative])
+        return pd.DataFrame(
+            {
+                "arch": [str(a) for a in archs],
+                "mmacs": [self.space.macs(a) / 1e6 for a in archs],
+                "params": [self.space.params(a) for a in archs],
+                "contains_reference": [self.space.contains(a, reference) for a in archs],
+                "top1_pct": 100 * right.mean(1),
+                "nfr_pct": 100 * negative / right.shape[1],
+                "nfr_low_pct": 100 * bounds[:, 0],
+                "nfr_high_pct": 100 * bounds[:, 1],
+                "pfr_pct": 100 * (~ref & right).mean(1),
+            }
+        )
+
+    def score(self, weights: str | tuple[float, float], reference: Arch | None) -> Score:
+        """The reward on the search split, as :func:`regnas_core.evolve` wants it.
+
+        Without a reference the reward is Top-1 alone, whatever ``weights`` says about negative flips.
+        """
+        if reference is None and REWARDS.get(weights) != REWARDS["R0"]:
+            raise ValueError("Only R0 can be searched without a reference: give the one to count flips against.")
+
+        def score(archs: list[Arch]) -> np.ndarray:
+            right = self.correct(archs, "search")
+            ref = right[:1] & False if reference is None else self.correct([reference], "search")
+            return reward(right.mean(1), (ref & ~right).mean(1), weights)
+
+        return score
+
+    def search(
+        self,
+        weights: str | tuple[float, float],
+        *,
+        reference: Arch | None = None,
+        cas: bool = False,
+        mmacs: float | None = None,
+        seed: int = 0,
+        label: str | None = None,
+    ) -> SearchResult:
+        """Run the preset's evolution; the log, with Top-1 and NFR on the search split, is kept in ``runs``.
+
+        A repeated or killed search replays from the stored predictions.
+
+        Args:
+            weights: ``"R0"``, ``"R1"``, ``"R2"`` or (λ1, λ2).
+            reference: network that flips are counted against; None for R0 alone.
+            cas: whether the target must contain the reference.
+            mmacs: budget; the preset's target budget by default.
+            seed: of the evolution.
+            label: file name of the log; made from the reward by default.
+        """
+        s = self.preset.search
+        budget = s.target_mmacs if mmacs is None else mmacs
+        result = evolve(
+            self.space,
+            self.score(weights, reference),
+            seed=seed,
+            max_cost=budget * 1e6,
+            reference=reference if cas else None,
+            generations=s.generations,
+            population=s.population,
+            parent_ratio=s.parent_ratio,
+            mutation_ratio=s.mutation_ratio,
+            mutation_prob=s.mutation_prob,
+            progress=True,
+        )
+        log = result.log
+        if reference is not None:
+            measured = self.measure(result.archs, reference, "search")
+            log[["top1_pct", "nfr_pct", "pfr_pct"]] = measured[["top1_pct", "nfr_pct", "pfr_pct"]]
+        label = label or f"{weights if isinstance(weights, str) else f'{weights[0]:g},{weights[1]:g}'}{'+CAS' if cas else ''}"
+        write_table(log, self.runs / "searches" / f"{label}-{budget:g}M-seed{seed}.parquet")
+        return result
+
+    @cached_property
+    def _stores(self) -> dict[str, PredictionStore]:
+        return {}
+
+    def _store(self, split: str) -> PredictionStore:
+        if split not in self._stores:
+            images, batch = self.images(split), self.preset.evaluation.calibration_batch
+            made_of = f"{self.net.digest()}-{self.data.calibration.digest}x{batch}-{images.digest}"
+            self._stores[split] = PredictionStore(self.runs.parent / "predictions" / made_of, len(images))
+        return self._stores[split]
+
+
+def open_workbench(
+    preset: str | Preset = "demo",
+    overrides: dict[str, Any] | None = None,
+    *,
+    seed: int | None = None,
+    out: str | Path | None = None,
+) -> Workbench:
+    """Load everything that a preset names.
+
+    Args:
+        preset: name, path of a .yaml file, or a loaded preset.
+        overrides: dotted keys to set, as ``{"search.population": 40}``.
+        seed: short for the override ``seed``.
+        out: folder for ``runs/`` and ``figures/``; by default ``REGNAS_OUT``, else the checkout.
+
+    Raises:
+        PresetError, DataError, CheckpointError: with what to do.
+    """
+    changes = dict(overrides or {}) | ({} if seed is None else {"seed": seed})
+    chosen = preset if isinstance(preset, Preset) else load_preset(preset, changes)
+    plain = chosen if isinstance(preset, Preset) else load_preset(preset)
+    changed = [f"{key}={value}" for key, value in sorted(changes.items()) if _get(plain, key) != value]
+    name = "+".join([chosen.name, *changed]).replace(os.sep, "_").replace(" ", "")
+    data = open_data(chosen)
+    net = load_supernet(chosen.supernet.space, chosen.supernet.weights, **chosen.supernet.options)
+    root = Path(out) if out else output_root()
+    return Workbench(chosen, name, data, net, root / "runs" / name, root / "figures" / name)
+
+
+def open_data(preset: Preset) -> Dataset:
+    """The data set that a preset names."""
+    return load_dataset(preset.data.name, path=preset.data.path, size=preset.data.size)
+
+
+def train_preset(preset: Preset, out: str | Path, *, command: str) -> Path:
+    """Train the preset's super-network; returns the checkpoint's path, ``out``/<space>.safetensors.
+
+    Args:
+        preset: its sections data, supernet (space and options) and training count.
+        out: folder for the checkpoint, ``log.csv`` and what a killed run needs to go on.
+        command: the command that does it, kept in the checkpoint.
+    """
+    data, space = open_data(preset), get_space(preset.supernet.space, **preset.supernet.options)
+    recipe = Recipe(**preset.training.model_dump())
+    info = {"command": command, "dataset": data.name, "source": data.source}
+    net = train_supernet(
+        space,
+        data.train,
+        recipe,
+        mean=data.mean,
+        std=data.std,
+        workdir=out,
+        device=pick_device(preset.device),
+        info=info,
+    )
+    return net.save(Path(out) / f"{space.name}.safetensors")
+
+
+def _get(preset: Preset, key: str) -> Any:
+    value: Any = preset
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, dict) else getattr(value, part)
+    return value
