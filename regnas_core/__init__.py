@@ -44,6 +44,9 @@ _MODULES = {
     "data": ("load_dataset",),
     "evaluate": ("Evaluator",),
     "search": ("evolve",),
+    "workbench": ("open_workbench",),
+    "lesson": ("load_lesson",),
+    "resources": ("versions",),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -20,7 +20,8 @@ app = typer.Typer(
 
 Preset = Annotated[str, typer.Option(help="demo, cifar10, imagenet, or the path of a preset's .yaml file.")]
 Set = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the preset, as seed=1. Repeatable.")
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the preset, as seed=1. Repeatable."),
 ]
 Out = Annotated[Path | None, typer.Option(help="Folder for runs/ and figures/; the checkout by default.")]
 
@@ -28,7 +29,9 @@ Out = Annotated[Path | None, typer.Option(help="Folder for runs/ and figures/; t
 @app.command()
 def reproduce(
     preset: Preset = "demo",
-    only: Annotated[list[str] | None, typer.Option(help="Only this item, as table2 or fig4a. Repeatable.")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Only this item, as table2 or fig4a. Repeatable.")
+    ] = None,
     changes: Set = None,
     out: Out = None,
 ) -> None:
@@ -44,7 +47,9 @@ def reproduce(
 def train_supernet(
     preset: Preset = "demo",
     changes: Set = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for checkpoint and log; runs/<preset>/training by default.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for checkpoint and log; runs/<preset>/training by default.")
+    ] = None,
 ) -> None:
     """Train the preset's super-network, or go on with a killed training."""
     from .presets import load_preset, parse_overrides
@@ -52,7 +57,9 @@ def train_supernet(
     from .workbench import train_preset
 
     chosen = load_preset(preset, parse_overrides(changes or []))
-    command = shlex.join(["regnas", "train-supernet", "--preset", preset, *(f"--set={c}" for c in changes or [])])
+    command = shlex.join(
+        ["regnas", "train-supernet", "--preset", preset, *(f"--set={c}" for c in changes or [])]
+    )
     path = train_preset(chosen, out or output_root() / "runs" / chosen.name / "training", command=command)
     typer.echo(f"Checkpoint: {path}\nUse it with --set supernet.weights={path}")
 
@@ -60,10 +67,16 @@ def train_supernet(
 @app.command()
 def search(
     preset: Preset = "demo",
-    reward: Annotated[str, typer.Option(help="R0 (Top-1), R1 (−NFR), R2 (Top-1 − NFR), or LAMBDA1,LAMBDA2.")] = "R2",
+    reward: Annotated[
+        str, typer.Option(help="R0 (Top-1), R1 (−NFR), R2 (Top-1 − NFR), or LAMBDA1,LAMBDA2.")
+    ] = "R2",
     cas: Annotated[bool, typer.Option(help="Demand that the target contain the reference's weights.")] = True,
-    mmacs: Annotated[float | None, typer.Option(help="Budget in mega multiply-accumulates; the preset's by default.")] = None,
-    reference: Annotated[str | None, typer.Option(help="Genes of the reference as JSON; searched for by default.")] = None,
+    mmacs: Annotated[
+        float | None, typer.Option(help="Budget in mega multiply-accumulates; the preset's by default.")
+    ] = None,
+    reference: Annotated[
+        str | None, typer.Option(help="Genes of the reference as JSON; searched for by default.")
+    ] = None,
     changes: Set = None,
     out: Out = None,
 ) -> None:
@@ -81,7 +94,11 @@ def search(
         typer.echo(f"The search ended early: {found.stopped}.")
     table = bench.measure([ref, found.best], ref, "test")
     typer.echo(f"reference: {ref}\ntarget:    {found.best}\n")
-    typer.echo(format_table(table.drop(columns="arch").assign(model=["reference", "target"]).set_index("model").reset_index()))
+    typer.echo(
+        format_table(
+            table.drop(columns="arch").assign(model=["reference", "target"]).set_index("model").reset_index()
+        )
+    )
 
 
 @app.command()

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -77,7 +76,9 @@ class ImageSet:
         else:
             indices = np.asarray(indices, np.int64)
             if indices.size and not 0 <= indices.min() <= indices.max() < len(self):
-                raise DataError(f"{self.name} has indices 0 to {len(self) - 1}, not {indices.min()} to {indices.max()}.")
+                raise DataError(
+                    f"{self.name} has indices 0 to {len(self) - 1}, not {indices.min()} to {indices.max()}."
+                )
         return ImageSet(self.images[indices], self.labels[indices], self.classes, self.name)
 
 
@@ -132,20 +133,21 @@ def load_dataset(
 ) -> Dataset:
     """Open a data set.
 
-    "glyphs" (32 px, grey) is computed on first use. "cifar10" (32 px) is read from an image tree, an archive of
-    one or torchvision's files, or else downloaded; "cifar100" (32 px) and "fashion-mnist" (28 px, grey) from
-    torchvision's files or downloaded. "imagenet" and "folder" are trees ``train/<class>/<picture>`` and
-    ``val/`` or ``test/`` alike; a split is decoded on first use and kept.
+    "glyphs" (32 px, grey) is computed on first use. "cifar10" (32 px) is read from an image tree, an
+    archive of one or torchvision's files, or else downloaded; "cifar100" (32 px) and "fashion-mnist"
+    (28 px, grey) from torchvision's files, or downloaded. "imagenet" and "folder" are trees
+    ``train/<class>/<picture>`` with ``val/`` or ``test/`` alike; a split is decoded on first use and kept.
 
     Args:
         name: one of :data:`DATASETS`.
         path: the tree, for "folder" (and for "imagenet", if it is not in ``<root>/imagenet``).
         root: where data lies and is kept; default :func:`data_root`.
         size: side of the pictures in pixels; for trees (default 224), fixed for the others.
-        crop_ratio: for trees: resize the shorter side to ``size / crop_ratio`` and cut out the centre (default
-            0.875 for "imagenet"); without it, pictures of another size are resized to a square.
+        crop_ratio: for trees: resize the shorter side to ``size / crop_ratio`` and cut out the centre
+            (default 0.875 for "imagenet"); without it, other sizes are resized to a square.
         limit: use only the first so many pictures of each split, or of those named, as ``{"test": 500}``.
-        sizes: pictures in "calibration" and "search" where no split is shipped; cut out of the training pictures.
+        sizes: pictures in "calibration" and "search", where no split is shipped; they are cut out of the
+            training pictures (defaults: 1,024 or a tenth, 10,000 or a fifth, whichever is less).
         seed: of that cut.
         download: whether what is missing may be downloaded.
 
@@ -165,8 +167,10 @@ def load_dataset(
             "use name='folder' for pictures at another size or place."
         )
     if name in ("glyphs", "cifar10") and sizes is not None:
-        raise DataError(f"The splits of {name} are shipped in data_splits/{name}; sizes cannot be given (limit can).")
-    return _open_glyphs(root, limits) if name == "glyphs" else _open_benchmark(name, root, limits, sizes, seed, download)
+        raise DataError(f"The splits of {name} are shipped (data_splits/{name}); give limit, not sizes.")
+    if name == "glyphs":
+        return _open_glyphs(root, limits)
+    return _open_benchmark(name, root, limits, sizes, seed, download)
 
 
 def _limits(limit: int | Mapping[str, int | None] | None) -> dict[str, int | None]:
@@ -202,7 +206,8 @@ def _open_glyphs(root: Path, limits: dict) -> Dataset:
         indices=split.indices,
         limits=limits,
     )
-    return Dataset("glyphs", glyphs.CLASSES, *NORMALISATION["glyphs"], f"computed, seed {split.info['seed']}", opener)
+    origin = f"computed, seed {split.info['seed']}"
+    return Dataset("glyphs", glyphs.CLASSES, *NORMALISATION["glyphs"], origin, opener)
 
 
 def _glyph_pool(root: Path, expected: str) -> np.ndarray:
@@ -217,17 +222,18 @@ def _glyph_pool(root: Path, expected: str) -> np.ndarray:
     images, _ = glyphs.draw_pool()
     if hashlib.sha256(images).hexdigest() != expected:
         raise DataError(
-            f"The glyphs drawn here differ from the recorded ones (NumPy {np.__version__}), so that shipped checkpoints and "
-            "results do not apply. If glyphs.py or its atlas was changed on purpose, run: python -m regnas_core.splits glyphs"
+            f"The glyphs drawn here differ from the recorded ones (NumPy {np.__version__}), so that shipped "
+            "checkpoints and results do not apply. If glyphs.py or its atlas was changed on purpose, run: "
+            "python -m regnas_core.splits glyphs"
         )
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as part:
-        np.save(part, images)
-    os.replace(part.name, path)
+    part = path.with_suffix(f".{os.getpid()}.npy")
+    np.save(part, images)
+    os.replace(part, path)
     return images
 
 
-def _open_benchmark(name: str, root: Path, limits: dict, sizes: Mapping | None, seed: int, download: bool) -> Dataset:
+def _open_benchmark(name: str, root: Path, limits: dict, sizes, seed: int, download: bool) -> Dataset:
     source = sources.open_source(name, root, download)
     if name == "cifar10":
         split = read_split(name)
@@ -247,27 +253,36 @@ def _open_benchmark(name: str, root: Path, limits: dict, sizes: Mapping | None, 
     return Dataset(name, source.classes, *NORMALISATION[name], source.origin, opener)
 
 
-def _cut(train_labels: np.ndarray, test_labels: np.ndarray, sizes: Mapping | None, seed: int) -> dict[str, np.ndarray]:
+def _cut(train_labels: np.ndarray, test_labels: np.ndarray, sizes: Mapping | None, seed: int) -> dict:
     """Cut calibration and search out of the training pictures; put the test pictures in stratified order."""
-    n, sizes = len(train_labels), dict(sizes or {})
-    if unknown := set(sizes) - {"calibration", "search"}:
-        raise DataError(f"sizes names {', '.join(sorted(unknown))}; only calibration and search can be cut to size.")
-    sizes = {"calibration": min(1024, n // 10), "search": min(10_000, n // 5)} | sizes
-    return draw_split(train_labels, {**sizes, "train": None}, seed) | draw_split(test_labels, {"test": None}, seed)
+    n = len(train_labels)
+    defaults = {"calibration": min(1024, n // 10), "search": min(10_000, n // 5)}
+    if unknown := set(sizes or {}) - {"calibration", "search"}:
+        raise DataError(f"sizes names {', '.join(sorted(unknown))}; it takes calibration and search only.")
+    return draw_split(train_labels, {**defaults, **(sizes or {}), "train": None}, seed) | draw_split(
+        test_labels, {"test": None}, seed
+    )
 
 
 def _open_tree(name, path, root: Path, size, crop_ratio, limits: dict, sizes, seed: int) -> Dataset:
     if name == "folder" and path is None:
-        raise DataError("name='folder' needs path, a folder that has train/<class>/<picture> and test/ (or val/) alike.")
+        raise DataError("name='folder' needs path: a folder with train/<class>/<picture> and test/ alike.")
     home = Path(path).expanduser() if path is not None else root / "imagenet"
     if not (home / "train").is_dir():
         raise DataError(
-            f"{name}: {home}/train is missing; expected {home}/train/<class>/<picture> and {home}/val (or test) alike. "
-            "Give its place as path" + (", or set REGNAS_DATA to the folder that holds imagenet/." if name == "imagenet" else ".")
+            f"{name}: {home}/train is missing; expected {home}/train/<class>/<picture> and {home}/val (or "
+            "test) alike. Give the folder as path"
+            + (", or set REGNAS_DATA to the folder that holds imagenet/." if name == "imagenet" else ".")
         )
     test = next((home / part for part in ("val", "test") if (home / part).is_dir()), None)
     if test is None:
-        raise DataError(f"{home} has neither val/ nor test/; expected one of them, with the class folders of train/.")
+        raise DataError(f"{home} has neither val/ nor test/; expected one, with the class folders of train/.")
+    size = 224 if size is None else size
+    crop_ratio = 0.875 if crop_ratio is None and name == "imagenet" else crop_ratio
+    if size < 1 or not 0 < (crop_ratio or 1) <= 1:
+        raise DataError(
+            f"size must be at least 1 pixel and crop_ratio in (0, 1], not {size} and {crop_ratio}."
+        )
     train_tree = folder.list_tree(home / "train")
     test_tree = folder.list_tree(test, train_tree.classes)
     opener = partial(
@@ -276,14 +291,16 @@ def _open_tree(name, path, root: Path, size, crop_ratio, limits: dict, sizes, se
         trees={"train": train_tree, "test": test_tree},
         indices=_cut(train_tree.labels, test_tree.labels, sizes, seed),
         limits=limits,
-        size=224 if size is None else size,
-        crop_ratio=0.875 if crop_ratio is None and name == "imagenet" else crop_ratio,
+        size=size,
+        crop_ratio=crop_ratio,
         cache=sources.cache_root(root),
     )
     return Dataset(name, train_tree.classes, *NORMALISATION[name], f"image tree {home}", opener)
 
 
-def _from_trees(split: str, *, name: str, trees, indices, limits, size: int, crop_ratio, cache: Path) -> ImageSet:
+def _from_trees(
+    split: str, *, name: str, trees: Mapping, indices: Mapping, limits: Mapping, size: int, crop_ratio, cache
+) -> ImageSet:
     """One split of image trees, decoded on first use."""
     tree = trees["test" if split == "test" else "train"].take(indices[split][: limits.get(split)])
     images = folder.decode(tree, size, cache, crop_ratio, f"{name}-{split}")

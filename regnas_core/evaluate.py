@@ -106,7 +106,7 @@ class Evaluator:
         def write(node: Node, logits: Tensor, part: slice) -> None:
             if not torch.isfinite(logits).all():
                 raise PredictionError(
-                    f"The logits of {archs[node.rows[0]]} are not finite; its weights or its input are broken."
+                    f"The logits of {archs[node.rows[0]]} are not finite: weights or images are broken."
                 )
             classes[node.rows, part] = logits.argmax(1)
 
@@ -131,8 +131,8 @@ class Evaluator:
         expected = self.net.space.input_shape()
         if images.ndim != 4 or tuple(images.shape[1:]) != expected or not len(images):
             raise DataError(
-                f"Images have shape {tuple(images.shape)}; {self.net.space.name} takes (N, {', '.join(map(str, expected))}) "
-                "with N ≥ 1. Choose another size or other options of the super-network."
+                f"Images have shape {tuple(images.shape)}; {self.net.space.name} takes (N, *{expected}), N ≥ 1. "
+                "Choose another size or other options of the super-network."
             )
         return images
 
@@ -178,7 +178,9 @@ def fold(step: Step, moments: Moments, weights: dict[str, Tensor]) -> list[Calla
         if isinstance(op, Conv) and ops and isinstance(ops[0], BatchNorm):
             norm, (mean, var) = ops.pop(0), next(statistics)
             scale = read(weights, norm.scale) / (var + norm.eps).sqrt()
-            weight = (read(weights, op.weight) * scale[:, None, None, None]).contiguous(memory_format=torch.channels_last)
+            weight = (read(weights, op.weight) * scale[:, None, None, None]).contiguous(
+                memory_format=torch.channels_last
+            )
             layers.append(
                 partial(
                     F.conv2d,
@@ -192,7 +194,14 @@ def fold(step: Step, moments: Moments, weights: dict[str, Tensor]) -> list[Calla
         elif isinstance(op, BatchNorm):
             mean, var = next(statistics)
             layers.append(
-                partial(_normalised, mean=mean, var=var, scale=read(weights, op.scale), shift=read(weights, op.shift), eps=op.eps)
+                partial(
+                    _normalised,
+                    mean=mean,
+                    var=var,
+                    scale=read(weights, op.scale),
+                    shift=read(weights, op.shift),
+                    eps=op.eps,
+                )
             )
         else:
             layers.append(partial(run_op, op, weights=weights, norm=None))

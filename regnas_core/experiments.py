@@ -22,7 +22,7 @@ PREFIX = {"mini": "Mini", "mini-cifar10": "Mini"}
 
 
 def reference(bench: Workbench) -> Arch:
-    """The small model that flips are counted against: best Top-1 (R0) within the reference budget (Sec. 4.1)."""
+    """The small model that flips are counted against: best R0 within the reference budget (Sec. 4.1)."""
     budget = bench.preset.search.reference_mmacs
     return bench.search("R0", mmacs=budget, seed=bench.preset.seed, label="reference").best
 
@@ -44,6 +44,31 @@ def targets(bench: Workbench, ref: Arch, design: str) -> list[Arch]:
     return [bench.search(weights, reference=ref, cas=cas, seed=seed).best for seed in seeds(bench)]
 
 
+def judge(
+    claim: str,
+    value: float,
+    low: float,
+    high: float,
+    *,
+    below: float | None = None,
+    above: float | None = None,
+    within: float | None = None,
+) -> dict:
+    """A claim beside its estimate and interval: does it hold?
+
+    It holds where the whole interval satisfies it (is below, above, or within ± a bar), does not where none
+    of the interval does (for ``within``: where the interval excludes 0), and else there is not enough data.
+    """
+    if below is not None:
+        holds, fails = high < below, low > below
+    elif above is not None:
+        holds, fails = low > above, high < above
+    else:
+        holds, fails = -within < low and high < within, low > 0 or high < 0
+    verdict = "holds" if holds else "does not hold" if fails else "not enough data"
+    return {"claim": claim, "value": value, "low": low, "high": high, "verdict": verdict}
+
+
 # ── Table 2: rewards ─────────────────────────────────────────────────────────────────────────────
 def table2(bench: Workbench) -> pd.DataFrame:
     """Table 2, seed by seed: what the rewards R0, R1, R2 and R2 + CAS find, measured on the test split.
@@ -58,7 +83,11 @@ def table2(bench: Workbench) -> pd.DataFrame:
     parts = [first]
     for design in DESIGNS:
         rows = bench.measure(targets(bench, ref, design), ref, "test")
-        parts.append(rows.assign(model=model_name(bench, design, search.target_mmacs), design=design, seed=list(seeds(bench))))
+        parts.append(
+            rows.assign(
+                model=model_name(bench, design, search.target_mmacs), design=design, seed=list(seeds(bench))
+            )
+        )
     table = pd.concat(parts, ignore_index=True)
     return table[["model", "design", "seed", *(c for c in table if c not in ("model", "design", "seed"))]]
 
@@ -102,7 +131,28 @@ def table2_differences(bench: Workbench, table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _right_and_reference(bench: Workbench, table: pd.DataFrame, archs: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+def table2_claims(differences: pd.DataFrame) -> pd.DataFrame:
+    """Claims 1 and 4 on Table 2's paired differences (percentage points)."""
+    rows = differences.set_index("comparison")
+
+    def nfr(comparison: str) -> tuple[float, float, float]:
+        return tuple(rows.loc[comparison, ["nfr_pct", "nfr_low_pct", "nfr_high_pct"]])
+
+    top1 = tuple(rows.loc["R2+CAS − R0", ["top1_pct", "top1_low_pct", "top1_high_pct"]])
+    return pd.DataFrame(
+        [
+            judge("R1 finds a lower NFR than R0", *nfr("R1 − R0"), below=0),
+            judge("R2 finds a lower NFR than R0", *nfr("R2 − R0"), below=0),
+            judge("R2 + CAS finds a lower NFR than R0", *nfr("R2+CAS − R0"), below=0),
+            judge("R2 + CAS finds a lower NFR than R2", *nfr("R2+CAS − R2"), below=0),
+            judge("R2 + CAS costs less than 0.3 points of Top-1 against R0", *top1, above=-0.3),
+        ]
+    )
+
+
+def _right_and_reference(
+    bench: Workbench, table: pd.DataFrame, archs: pd.Series
+) -> tuple[np.ndarray, np.ndarray]:
     ref = bench.space.parse(table.loc[table["design"] == "reference", "arch"].iloc[0])
     parsed = [bench.space.parse(text) for text in archs]
     return bench.correct(parsed, "test"), bench.correct([ref], "test")
@@ -126,7 +176,9 @@ def fig4a(bench: Workbench) -> pd.DataFrame:
     """
     ref, rng = reference(bench), np.random.default_rng(bench.preset.seed)
     inside, outside = map(list, zip(*_pairs(bench, ref, rng), strict=True))
-    both = [bench.measure(archs, ref, "test").assign(subset=s) for archs, s in ((inside, "A_t"), (outside, "A_c"))]
+    both = [
+        bench.measure(archs, ref, "test").assign(subset=s) for archs, s in ((inside, "A_t"), (outside, "A_c"))
+    ]
     return pd.concat(both, ignore_index=True)
 
 
@@ -136,29 +188,45 @@ def _pairs(bench: Workbench, ref: Arch, rng: np.random.Generator) -> Iterator[tu
     for _ in range(bench.preset.samples):
         a = space.sample(rng, containing=ref, max_cost=budget)
         for _ in range(1000):
-            c = space.sample(rng, min_cost=0.98 * space.macs(a), max_cost=min(budget, 1.02 * space.macs(a)), tries=1000)
+            c = space.sample(
+                rng, min_cost=0.98 * space.macs(a), max_cost=min(budget, 1.02 * space.macs(a)), tries=1000
+            )
             if not space.contains(c, ref):
                 yield a, c
                 break
         else:
-            raise InfeasibleError(f"{space.name}: nearly all networks of {space.macs(a):,} MACs contain the reference.")
+            raise InfeasibleError(
+                f"{space.name}: nearly all networks of {space.macs(a):,} MACs contain the reference."
+            )
 
 
-def fig4a_summary(table: pd.DataFrame) -> pd.DataFrame:
-    """What Fig. 4a shows in numbers: paired differences A_t − A_c, and the correlation of Top-1 and NFR.
-
-    Columns: quantity, value, low, high (95 %), n.
-    """
+def fig4a_claims(table: pd.DataFrame) -> pd.DataFrame:
+    """Claims 2 and 3 on Fig. 4a's samples: paired differences A_t − A_c, and the correlation inside A_t."""
     a, c = (table[table["subset"] == s].reset_index(drop=True) for s in ("A_t", "A_c"))
-    rows = []
-    for name, column in (("NFR", "nfr_pct"), ("Top-1", "top1_pct")):
-        difference = a[column] - c[column]
-        low, high = stats.t.interval(0.95, len(difference) - 1, difference.mean(), stats.sem(difference))
-        rows.append((f"{name} of A_t − {name} of A_c (points)", difference.mean(), low, high, len(difference)))
-    for name, rows_of in (("A_t", a), ("A_c", c), ("both", table)):
-        found = stats.pearsonr(rows_of["top1_pct"], rows_of["nfr_pct"])
-        rows.append((f"correlation of Top-1 and NFR, {name}", found.statistic, *found.confidence_interval(), len(rows_of)))
-    return pd.DataFrame(rows, columns=["quantity", "value", "low", "high", "n"])
+    found = stats.pearsonr(a["top1_pct"], a["nfr_pct"])
+    low, high = found.confidence_interval()
+    return pd.DataFrame(
+        [
+            judge(
+                "A_t has lower NFR than A_c of equal size (points)",
+                *_paired(a["nfr_pct"] - c["nfr_pct"]),
+                below=0,
+            ),
+            judge(
+                "A_t has higher Top-1 than A_c of equal size (points)",
+                *_paired(a["top1_pct"] - c["top1_pct"]),
+                above=0,
+            ),
+            judge(
+                "In A_t, Top-1 and NFR are uncorrelated (Pearson's r)", found.statistic, low, high, within=0.2
+            ),
+        ]
+    )
+
+
+def _paired(differences: pd.Series) -> tuple[float, float, float]:
+    mean, spread = differences.mean(), stats.sem(differences)
+    return (mean, *stats.t.interval(0.95, len(differences) - 1, mean, spread))
 
 
 def fig4b(bench: Workbench) -> pd.DataFrame:
@@ -173,6 +241,12 @@ def fig4b(bench: Workbench) -> pd.DataFrame:
         for seed in seeds(bench)
     ]
     return pd.concat(logs, ignore_index=True)
+
+
+def fig4b_choices(table: pd.DataFrame) -> pd.DataFrame:
+    """The best of every search in Fig. 4b, by its own reward: one row a (reward, seed)."""
+    best = table.loc[table.groupby(["reward", "seed"])["score"].idxmax()]
+    return best[["reward", "seed", "cost", "top1_pct", "nfr_pct"]].reset_index(drop=True)
 
 
 # ── Figure 3: the CAS recipe ─────────────────────────────────────────────────────────────────────
@@ -191,7 +265,9 @@ def fig3(bench: Workbench) -> pd.DataFrame:
         "kernels": _grow(space, ref, "ks"),
         "all": targets(bench, ref, "R2+CAS")[0],
     }
-    return pd.concat([_layers(space, ref, arch).assign(panel=panel) for panel, arch in grown.items()], ignore_index=True)
+    return pd.concat(
+        [_layers(space, ref, arch).assign(panel=panel) for panel, arch in grown.items()], ignore_index=True
+    )
 
 
 def _grow(space: Space, ref: Arch, gene: str) -> Arch:

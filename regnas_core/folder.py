@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -57,9 +59,10 @@ def list_tree(root: str | Path, classes: tuple[str, ...] | None = None) -> Tree:
         DataError: no such folder, no class folders, a class that ``classes`` has not, or no pictures.
     """
     root = Path(root)
-    found = sorted(entry.name for entry in os.scandir(root) if _visible(entry) and entry.is_dir()) if root.is_dir() else []
+    entries = os.scandir(root) if root.is_dir() else ()
+    found = sorted(entry.name for entry in entries if _visible(entry) and entry.is_dir())
     if not found:
-        raise DataError(f"{root} is not a folder of class folders; expected {root}/<class>/<picture>.jpg (or .png, …).")
+        raise DataError(f"{root} has no class folders; expected {root}/<class>/<picture>.jpg (or .png, …).")
     if unknown := sorted(set(found) - set(classes or found)):
         raise DataError(f"{root} has classes that the training folder has not: {', '.join(unknown[:10])}.")
     classes = classes or tuple(found)
@@ -75,7 +78,9 @@ def list_tree(root: str | Path, classes: tuple[str, ...] | None = None) -> Tree:
     return Tree(root, tuple(files), tuple(sizes), np.array(labels, np.int64), classes)
 
 
-def decode(tree: Tree, size: int, cache: Path, crop_ratio: float | None = None, name: str = "pictures") -> np.ndarray:
+def decode(
+    tree: Tree, size: int, cache: Path, crop_ratio: float | None = None, name: str = "pictures"
+) -> np.ndarray:
     """Decode every picture of a tree, once: later calls map the cached array into memory.
 
     A run that was killed goes on where it stopped; of several processes one decodes and the others wait.
@@ -92,17 +97,18 @@ def decode(tree: Tree, size: int, cache: Path, crop_ratio: float | None = None, 
         uint8 (N, 3, size, size), mapped copy-on-write: changes never reach the file.
 
     Raises:
-        DataError: files that cannot be decoded, by name.
+        DataError: files that cannot be decoded, by name; or too little space for the decoded array.
     """
     listing = "\n".join(f"{file} {n}" for file, n in zip(tree.files, tree.bytes, strict=True))
     key = hashlib.sha256(f"1 {size} {crop_ratio}\n{listing}".encode()).hexdigest()[:16]
     final = cache / f"{name}-{size}px-{key}.npy"
-    if not final.exists():
+    if (images := _mapped(final)) is None:
         cache.mkdir(parents=True, exist_ok=True)
         with _alone(final.with_suffix(".lock")):
-            if not final.exists():  # another process may have finished it meanwhile
+            if (images := _mapped(final)) is None:  # no other process has finished it meanwhile
                 _decode_into(final, tree, size, crop_ratio)
-    return np.load(final, mmap_mode="c")
+                images = np.load(final, mmap_mode="c")
+    return images
 
 
 def decode_picture(path: Path, size: int, crop_ratio: float | None = None) -> np.ndarray:
@@ -123,10 +129,24 @@ def decode_picture(path: Path, size: int, crop_ratio: float | None = None) -> np
     return np.asarray(picture).transpose(2, 0, 1)
 
 
+def _mapped(path: Path) -> np.ndarray | None:
+    try:
+        return np.load(path, mmap_mode="c")
+    except (OSError, ValueError, EOFError):  # not there, or truncated
+        return None
+
+
 def _decode_into(final: Path, tree: Tree, size: int, crop_ratio: float | None) -> None:
     part, progress = final.with_suffix(".part"), final.with_suffix(".progress")
     shape = (len(tree), 3, size, size)
     done = int(progress.read_text()) if part.exists() and progress.exists() else 0
+    needed, free = math.prod(shape) * (not done), shutil.disk_usage(final.parent).free
+    if needed > free:  # a mapped file would crash the process where an ordinary one raises
+        raise DataError(
+            f"{len(tree):,} decoded pictures take {needed / 1e9:.1f} GB; {final.parent} has "
+            f"{free / 1e9:.1f} GB. Make room, set REGNAS_DATA to a larger disk, or use fewer (limit) or "
+            "smaller (size) pictures."
+        )
     array = np.lib.format.open_memmap(part, "r+" if done else "w+", np.uint8, shape)
     broken: list[str] = []
 

@@ -62,7 +62,9 @@ def save_figure(figure: Figure, table: pd.DataFrame, path: str | Path) -> Figure
     path = Path(path)
     with mpl.rc_context(STYLE):
         write_atomically(path.with_suffix(".svg"), lambda part: figure.savefig(part, metadata={"Date": None}))
-        write_atomically(path.with_suffix(".png"), lambda part: figure.savefig(part, metadata={"Software": None}))
+        write_atomically(
+            path.with_suffix(".png"), lambda part: figure.savefig(part, metadata={"Software": None})
+        )
     write_table(table.round(4), path.with_suffix(".csv"))
     return figure
 
@@ -88,7 +90,9 @@ def fig3(table: pd.DataFrame) -> Figure:
         ax.spines["left"].set_visible(False)
     for stage in sorted(table["stage"].unique()):
         top = -((stage - 1) * (deepest + 0.7) + 0.4)
-        axes[0].text(-0.35, top - deepest / 2, f"stage {stage}", rotation=90, ha="right", va="center", fontsize=8)
+        axes[0].text(
+            -0.35, top - deepest / 2, f"stage {stage}", rotation=90, ha="right", va="center", fontsize=8
+        )
     keys = [
         Patch(color=COLOURS["kept"], label="in the reference"),
         Patch(color=COLOURS["new"], label="added by CAS (layer or channels)"),
@@ -114,11 +118,26 @@ def fig4a(table: pd.DataFrame) -> Figure:
     figure, (ax,) = new_figure()
     for subset in ("A_c", "A_t"):
         rows = table[table["subset"] == subset]
-        ax.scatter(rows["top1_pct"], rows["nfr_pct"], s=12, alpha=0.6, lw=0, color=COLOURS[subset], label=LABELS[subset])
+        ax.scatter(
+            rows["top1_pct"],
+            rows["nfr_pct"],
+            s=12,
+            alpha=0.6,
+            lw=0,
+            color=COLOURS[subset],
+            label=LABELS[subset],
+        )
     for subset in ("A_c", "A_t"):
         rows = table[table["subset"] == subset]
         ax.scatter(
-            rows["top1_pct"].mean(), rows["nfr_pct"].mean(), s=90, marker="P", color=COLOURS[subset], ec="white", lw=1.2, zorder=3
+            rows["top1_pct"].mean(),
+            rows["nfr_pct"].mean(),
+            s=90,
+            marker="P",
+            color=COLOURS[subset],
+            ec="white",
+            lw=1.2,
+            zorder=3,
         )
     ax.set(xlabel="Top-1 (%)", ylabel="NFR against the reference (%)")
     ax.legend(fontsize=8, title=f"{len(table) // 2} pairs of equal size; + means", title_fontsize=8)
@@ -131,16 +150,32 @@ def fig4b(table: pd.DataFrame) -> Figure:
     for reward in ("R0", "R1", "R2"):
         rows = table[table["reward"] == reward]
         ax.scatter(
-            rows["top1_pct"], rows["nfr_pct"], s=7, alpha=0.35, lw=0, color=COLOURS[reward], marker=MARKERS[reward], label=LABELS[reward]
+            rows["top1_pct"],
+            rows["nfr_pct"],
+            s=7,
+            alpha=0.35,
+            lw=0,
+            color=COLOURS[reward],
+            marker=MARKERS[reward],
+            label=LABELS[reward],
         )
     for reward in ("R0", "R1", "R2"):
         rows = table[table["reward"] == reward]
         best = rows.loc[rows.groupby("seed")["score"].idxmax()]
         ax.scatter(
-            best["top1_pct"], best["nfr_pct"], s=60, color=COLOURS[reward], marker=MARKERS[reward], ec="black", lw=0.9, zorder=3
+            best["top1_pct"],
+            best["nfr_pct"],
+            s=60,
+            color=COLOURS[reward],
+            marker=MARKERS[reward],
+            ec="black",
+            lw=0.9,
+            zorder=3,
         )
     ax.set(xlabel="Top-1 on the search split (%)", ylabel="NFR on the search split (%)")
-    legend = ax.legend(fontsize=8, title="reward (outlined: best of a search)", title_fontsize=8, markerscale=2)
+    legend = ax.legend(
+        fontsize=8, title="reward (outlined: best of a search)", title_fontsize=8, markerscale=2
+    )
     for handle in legend.legend_handles:
         handle.set_alpha(1)
     return figure
@@ -172,7 +207,11 @@ def table2(means: pd.DataFrame, table: pd.DataFrame) -> Figure:
 
 
 def flip_gallery(
-    images: np.ndarray, labels: Sequence[str], reference: Sequence[str], target: Sequence[str], columns: int = 8
+    images: np.ndarray,
+    labels: Sequence[str],
+    reference: Sequence[str],
+    target: Sequence[str],
+    columns: int = 8,
 ) -> Figure:
     """Pictures that the reference gets right and the target wrong, each with its label and both answers.
 
@@ -189,7 +228,9 @@ def flip_gallery(
         ax.imshow(np.moveaxis(image, 0, -1).squeeze(), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
         ax.set_title(f"{label}", fontsize=8, pad=2)
         small_colour, big_colour = ("#009E73" if answer == label else "#D55E00" for answer in (small, big))
-        ax.text(0, -0.04, f"small: {small}", transform=ax.transAxes, va="top", fontsize=6.5, color=small_colour)
+        ax.text(
+            0, -0.04, f"small: {small}", transform=ax.transAxes, va="top", fontsize=6.5, color=small_colour
+        )
         ax.text(0, -0.2, f"large: {big}", transform=ax.transAxes, va="top", fontsize=6.5, color=big_colour)
     return figure
 
@@ -206,7 +247,9 @@ def contingency(counts) -> Figure:
     left = 0.0
     for i, (name, count, colour) in enumerate(cells):
         ax.barh(0, count, left=left, color=colour, height=0.6)
-        ax.text(left + count / 2, 0.42 + 0.2 * (i % 2), f"{name}\n{count:,}", ha="center", va="bottom", fontsize=8)
+        ax.text(
+            left + count / 2, 0.42 + 0.2 * (i % 2), f"{name}\n{count:,}", ha="center", va="bottom", fontsize=8
+        )
         left += count
     ax.set(xlim=(0, counts.n), ylim=(-0.4, 1.3), yticks=[], xlabel=f"images (of {counts.n:,})")
     ax.spines["left"].set_visible(False)

@@ -1,12 +1,19 @@
-"""Files that lie beside the package in a checkout and inside it in an installed wheel."""
+"""What surrounds the package: its checkout or wheel, the output folder, installed versions."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from .errors import DataError
 
+PACKAGES = (
+    *("regnas-core", "torch", "torchvision", "ofa", "numpy", "scipy", "pandas"),
+    *("matplotlib", "seaborn", "papermill"),
+)
 _PACKAGE = Path(__file__).resolve().parent
 
 
@@ -36,3 +43,26 @@ def output_root() -> Path:
         return Path(given).expanduser()
     top = _PACKAGE.parent
     return top if (top / "pyproject.toml").is_file() else Path.cwd()
+
+
+def versions() -> dict[str, str]:
+    """Installed versions of the packages that matter to the numbers."""
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def run_name(preset: str, changes: Mapping[str, Any] | None = None, seed: int | None = None) -> str:
+    """Name of a run's folders: the preset, and what was changed against it, as ``demo+seed=3``."""
+    changes = dict(changes or {}) | ({} if seed is None else {"seed": seed})
+    parts = [Path(preset).stem, *(f"{key}={value}" for key, value in sorted(changes.items()))]
+    return "+".join(parts).replace(os.sep, "_").replace(" ", "")
+
+
+def figures_folder(preset: str, changes: Mapping[str, Any] | None = None, seed: int | None = None) -> Path:
+    """Where a run's figures and tables go: ``figures/<run name>``."""
+    return output_root() / "figures" / run_name(preset, changes, seed)

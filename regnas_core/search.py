@@ -30,7 +30,9 @@ def reward(top1, nfr, weights: str | tuple[float, float] = "R2"):
     """
     if isinstance(weights, str):
         if weights not in REWARDS:
-            raise RegnasError(f"Unknown reward {weights!r}; choose one of {', '.join(REWARDS)} or give (λ1, λ2).")
+            raise RegnasError(
+                f"Unknown reward {weights!r}; choose one of {', '.join(REWARDS)} or give (λ1, λ2)."
+            )
         weights = REWARDS[weights]
     return weights[0] * top1 - weights[1] * nfr
 
@@ -111,7 +113,9 @@ def evolve(
         "mutation": lambda: space.mutate(pick(), rng, mutation_prob, **limits),
         "crossover": lambda: space.crossover(pick(), pick(), rng, **limits),
     }
-    for generation in tqdm(range(1, generations + 1), desc="generation", leave=False, disable=None if progress else True):
+    for generation in tqdm(
+        range(1, generations + 1), desc="generation", leave=False, disable=None if progress else True
+    ):
         if generation == 1:
             wanted = ["random"] * population
         else:
@@ -121,15 +125,25 @@ def evolve(
             scores = _checked(score([arch for arch, _ in born]), len(born))
             for (arch, origin), value in zip(born, scores, strict=True):
                 alive.append((-value, len(rows), arch))
-                rows.append({"generation": generation, "origin": origin, "arch": str(arch), "cost": cost(arch), "score": value})
+                rows.append(
+                    {
+                        "generation": generation,
+                        "origin": origin,
+                        "arch": str(arch),
+                        "cost": cost(arch),
+                        "score": value,
+                    }
+                )
                 archs.append(arch)
             alive = sorted(alive)[:parents]
         if len(born) < len(wanted):
-            stopped = f"generation {generation} found {len(born)} new architectures of {len(wanted)}: the space is exhausted"
+            stopped = f"generation {generation} found only {len(born)} new architectures of {len(wanted)}"
             warnings.warn(f"{space.name}: search ended early, {stopped}.", stacklevel=2)
             break
     if not archs:
-        raise RegnasError(f"{space.name}: the reference is the only architecture within the constraint and the budget.")
+        raise RegnasError(
+            f"{space.name}: the reference is the only architecture within the constraint and the budget."
+        )
     log = pd.DataFrame(rows)
     return SearchResult(archs[int(log["score"].idxmax())], log, tuple(archs), stopped)
 
@@ -146,5 +160,7 @@ def _new(make: Callable[[], Arch], seen: set) -> Arch | None:
 def _checked(scores: Sequence[float], expected: int) -> list[float]:
     scores = [float(s) for s in scores]
     if len(scores) != expected or not np.isfinite(scores).all():
-        raise RegnasError(f"score() returned {scores[:5]} …; expected {expected} finite numbers, one an architecture.")
+        raise RegnasError(
+            f"score() returned {scores[:5]} …; expected {expected} finite numbers, one an architecture."
+        )
     return scores

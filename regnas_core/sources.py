@@ -10,6 +10,7 @@ import os
 import shutil
 import tarfile
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +25,7 @@ _TORCHVISION = {
     "cifar100": ("CIFAR100", "cifar-100-python"),
     "fashion-mnist": ("FashionMNIST", "FashionMNIST/raw"),
 }
-_PARTS = {"train": 50_000, "test": 10_000}
+PARTS = {"train": 50_000, "test": 10_000}
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +33,7 @@ class Source:
     """Training and test pictures of a benchmark set.
 
     Attributes:
-        images: "train" and "test", uint8 (N, C, H, W), sorted by class.
+        images: "train" and "test", in this order, uint8 (N, C, H, W), sorted by class.
         labels: "train" and "test", int64 (N,).
         classes: names in label order.
         origin: where the pictures were read, in words.
@@ -79,8 +80,9 @@ def luminance(images: np.ndarray) -> np.ndarray:
     >>> luminance(np.full((2, 3, 4, 4), 200, np.uint8))
     array([200, 200], dtype=uint8)
     """
-    means = [block.mean((2, 3)) @ (0.299, 0.587, 0.114) for block in np.array_split(images, len(images) // 1000 + 1)]
-    return np.rint(np.concatenate(means)).astype(np.uint8)
+    blocks = np.array_split(images, len(images) // 1000 + 1)
+    means = np.concatenate([block.mean((2, 3)) @ (0.299, 0.587, 0.114) for block in blocks])
+    return np.rint(means).astype(np.uint8)
 
 
 def check_fingerprint(source: Source, split: Split) -> None:
@@ -93,15 +95,17 @@ def check_fingerprint(source: Source, split: Split) -> None:
         DataError: the pictures, or their order, are not those of the split.
     """
     expected = np.load(split.folder / "luminance.npy")
-    found = np.concatenate([luminance(source.images[part]) for part in ("train", "test")])
-    same_size = len(found) == len(expected)
-    wrong = int((abs(found.astype(int) - expected) > 4).sum()) if same_size else abs(len(found) - len(expected))
-    if not same_size or wrong > len(expected) // 1000:
+    found = np.concatenate([luminance(source.images[part]) for part in PARTS])
+    if len(found) != len(expected):
+        raise DataError(f"{source.origin}: {len(found):,} pictures; expected {len(expected):,}.")
+    wrong = int((abs(found.astype(int) - expected) > 4).sum())
+    if wrong > len(expected) // 1000:
         raise DataError(
-            f"The pictures in {source.origin} are not in the order of {split.folder}: {wrong} of {len(expected)} differ in "
-            "luminance from the recorded fingerprint. The shipped splits and checkpoints must not be used with them "
-            "(search pictures would leak into training). Use the original CIFAR-10, or load the folder under "
-            "name='folder', which draws splits of its own, and train on those."
+            f"{source.origin}: the order of pictures differs from that of {split.folder}: {wrong:,} of "
+            f"{len(expected):,} have another luminance than the recorded fingerprint. The shipped splits and "
+            "checkpoints must not be used with them: search pictures would leak into training. Use the "
+            "original CIFAR-10, or open the folder as name='folder', which draws its own splits, and train "
+            "on those."
         )
 
 
@@ -121,7 +125,7 @@ def unpack(archive: Path, target: Path) -> Path:
         with tarfile.open(archive) as tar:
             for member in tar:
                 names = member.name.removeprefix("./").split("/")
-                if member.isfile() and len(names) == 3 and names[0] in _PARTS and ".." not in names:
+                if member.isfile() and len(names) == 3 and names[0] in PARTS and ".." not in names:
                     (part / names[0] / names[1]).mkdir(parents=True, exist_ok=True)
                     with tar.extractfile(member) as packed, (part / Path(*names)).open("wb") as file:
                         shutil.copyfileobj(packed, file)
@@ -137,13 +141,13 @@ def unpack(archive: Path, target: Path) -> Path:
 
 
 def _cifar10_tree(root: Path, cache: Path) -> Source:
-    trees = {part: folder.list_tree(root / part) for part in _PARTS}
+    trees = {part: folder.list_tree(root / part) for part in PARTS}
     for part, tree in trees.items():
         counts = np.bincount(tree.labels)
-        if len(counts) != 10 or set(counts) != {_PARTS[part] // 10}:
+        if len(counts) != 10 or set(counts) != {PARTS[part] // 10}:
             raise DataError(
-                f"{root / part} holds {len(tree)} pictures of {len(counts)} classes; CIFAR-10 has {_PARTS[part]:,} of 10. "
-                "Complete the folder, or load it under name='folder'."
+                f"{root / part} holds {len(tree):,} pictures of {len(counts)} classes; CIFAR-10 has "
+                f"{PARTS[part]:,} of 10. Complete the folder, or load it under name='folder'."
             )
     images = {part: folder.decode(tree, 32, cache, name=f"cifar10-{part}") for part, tree in trees.items()}
     labels = {part: tree.labels for part, tree in trees.items()}
@@ -160,9 +164,11 @@ def _torchvision_source(name: str, root: Path, download: bool) -> Source:
 
     reader = getattr(torchvision.datasets, class_name)
     try:
-        parts = {part: reader(str(home), train=part == "train", download=download) for part in _PARTS}
+        parts = {part: reader(str(home), train=part == "train", download=download) for part in PARTS}
     except Exception as error:  # urllib, sockets, tarfile and pickle have no base class in common
-        raise DataError(_missing(name, root, f"torchvision could not give it: {error}")) from error
+        with suppress(OSError):
+            home.rmdir()  # torchvision makes it before it downloads; gone only if empty
+        raise DataError(_missing(name, root, f"torchvision could not give it: {error}.")) from error
     images, labels = {}, {}
     for part, data in parts.items():
         targets = np.asarray(data.targets, np.int64)
@@ -177,9 +183,9 @@ def _missing(name: str, root: Path, what: str) -> str:
     files = _TORCHVISION[name][1]
     places = [f"{root / name / files} or {root / files} (torchvision's files)"]
     if name == "cifar10":
-        trees = [f"{root / name}/train/<class>/<picture> (image tree)", f"{root / name / 'cifar10-jpeg.tar.gz'}"]
-        places = trees + places
+        archive = root / name / "cifar10-jpeg.tar.gz"
+        places = [f"{root / name}/train/<class>/<picture> (image tree)", f"{archive} (such a tree)", *places]
     return (
-        f"{name} is missing. Looked for {'; '.join(places)}. {what} Put it in one of these places, or set REGNAS_DATA "
-        f"to the folder that has it (now {root})."
+        f"{name} is missing. Looked for {'; '.join(places)}. {what} Put it in one of these places, or set "
+        f"REGNAS_DATA to the folder that has it (now {root})."
     )

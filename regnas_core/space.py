@@ -130,7 +130,11 @@ class Space(ABC):
         genes = list(zip(self.genes, self._domains(containing), strict=True))
         total = prod(len(domain) for gene, domain in genes if not gene.layer and gene.depth_of is None)
         for stage, depths in ((gene.depth_of, domain) for gene, domain in genes if gene.depth_of is not None):
-            layers = [(gene.layer[1], len(domain)) for gene, domain in genes if gene.layer and gene.layer[0] == stage]
+            layers = [
+                (gene.layer[1], len(domain))
+                for gene, domain in genes
+                if gene.layer and gene.layer[0] == stage
+            ]
             total *= sum(prod(n for i, n in layers if i < depth) for depth in depths)
         return total
 
@@ -185,8 +189,8 @@ class Space(ABC):
         if cost(floor) > high:
             whose = "that contain the reference" if containing else "of the space"
             raise InfeasibleError(
-                f"{self.name}: the cheapest of the architectures {whose} costs {cost(floor):,g}, more than the "
-                f"budget of {high:,g}. Raise max_cost to at least {cost(floor):,g}."
+                f"{self.name}: the cheapest of the architectures {whose} costs {cost(floor):,.12g}, more than the "
+                f"budget of {high:,.12g}. Raise max_cost to at least {cost(floor):,.12g}."
             )
 
         def draw() -> Arch:
@@ -199,8 +203,8 @@ class Space(ABC):
             if low <= cost(arch := self._retreat(draw(), floor, rng, cost, high)) <= high:
                 return arch
         raise InfeasibleError(
-            f"{self.name}: no architecture with a cost between {low:,g} and {high:,g} in {2 * tries} draws; "
-            f"widen the window (the cheapest costs {cost(floor):,g})."
+            f"{self.name}: no architecture with a cost between {low:,.12g} and {high:,.12g} in {2 * tries} draws; "
+            f"widen the window (the cheapest costs {cost(floor):,.12g})."
         )
 
     def mutate(
@@ -270,10 +274,16 @@ class Space(ABC):
 
         def checked(gene: Gene, value: int | None) -> int:
             if value not in gene.choices:
-                raise GeneError(f"{self.name}: gene {gene.name} is {value!r}; choose one of {list(gene.choices)}.")
+                raise GeneError(
+                    f"{self.name}: gene {gene.name} is {value!r}; choose one of {list(gene.choices)}."
+                )
             return int(value)
 
-        depth = {g.depth_of: checked(g, v) for g, v in zip(self.genes, values, strict=True) if g.depth_of is not None}
+        depth = {
+            g.depth_of: checked(g, v)
+            for g, v in zip(self.genes, values, strict=True)
+            if g.depth_of is not None
+        }
         kept = [
             None if gene.layer and depth[gene.layer[0]] <= gene.layer[1] else checked(gene, value)
             for gene, value in zip(self.genes, values, strict=True)
@@ -301,7 +311,9 @@ class Space(ABC):
                 "Draw parents with sample(rng, containing=reference)."
             )
 
-    def _retreat(self, arch: Arch, anchor: Arch, rng: np.random.Generator, cost: Cost, high: float | None) -> Arch:
+    def _retreat(
+        self, arch: Arch, anchor: Arch, rng: np.random.Generator, cost: Cost, high: float | None
+    ) -> Arch:
         """Set genes back to the anchor's, in random order, until the cost is at most ``high``."""
         if high is None or cost(arch) <= high:
             return arch
@@ -316,4 +328,3 @@ class Space(ABC):
 
 def _pick(rng: np.random.Generator, choices: Sequence[int]) -> int:
     return choices[int(rng.integers(len(choices)))]
-

@@ -58,13 +58,13 @@ def draw_split(labels: np.ndarray, sizes: Mapping[str, int | None], seed: int) -
         DataError: more pictures are asked for than there are.
 
     >>> cut = draw_split([0, 0, 0, 0, 1, 1, 1, 1], {"search": 4, "train": None}, seed=0)
-    >>> sorted(len(indices) for indices in cut.values()), sorted([*cut["search"], *cut["train"]]) == list(range(8))
-    ([4, 4], True)
+    >>> cut["search"].size, sorted([*cut["search"], *cut["train"]]) == list(range(8))
+    (4, True)
     """
     labels = np.asarray(labels)
     wanted = sum(size or 0 for size in sizes.values())
     if wanted > len(labels) or min((s for s in sizes.values() if s is not None), default=0) < 0:
-        raise DataError(f"Splits {dict(sizes)} need {wanted} pictures; there are {len(labels)}. Ask for smaller splits.")
+        raise DataError(f"Splits {dict(sizes)} need {wanted} pictures, not {len(labels)}. Ask for fewer.")
     order, cuts, start = _stratified_order(labels, seed), {}, 0
     for name, size in sizes.items():
         stop = len(labels) if size is None else start + size
@@ -74,12 +74,13 @@ def draw_split(labels: np.ndarray, sizes: Mapping[str, int | None], seed: int) -
 
 def _stratified_order(labels: np.ndarray, seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
-    # sorting raw words, not rng.permutation: NumPy promises that raw words never change
-    key, tie = rng.integers(0, 2**64 - 1, (2, len(labels)), dtype=np.uint64, endpoint=True)
+    # sorting the raw stream, not rng.permutation: NumPy promises that only the former never changes
+    key, tie = rng.bit_generator.random_raw((2, len(labels)))
     place = np.empty(len(labels))
     for value in np.unique(labels):
         members = np.flatnonzero(labels == value)
-        place[members[np.argsort(key[members], kind="stable")]] = (np.arange(len(members)) + 0.5) / len(members)
+        members = members[np.argsort(key[members], kind="stable")]
+        place[members] = (np.arange(len(members)) + 0.5) / len(members)
     return np.lexsort((tie, place)).astype(np.int64)
 
 
@@ -134,12 +135,12 @@ def read_split(dataset: str, folder: Path | None = None) -> Split:
     try:
         info = json.loads((folder / "split.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise DataError(f"{folder / 'split.json'} cannot be read: {error}. Restore it from the repository.") from None
+        raise DataError(f"{folder}/split.json: {error}. Restore it from the repository.") from None
     for name, expected in info["sha256"].items():
         if not (folder / name).is_file() or _sha256(folder / name) != expected:
             raise DataError(
-                f"{folder / name} is missing or is not the file that split.json describes. Restore it from the "
-                f"repository, or draw the split again: {info['command']}"
+                f"{folder / name} is missing or is not the file that split.json describes. Restore it from "
+                f"the repository, or draw the split again: {info['command']}"
             )
     return Split({name: read_indices(folder / f"{name}.txt") for name in SPLITS}, info, folder)
 
@@ -176,13 +177,16 @@ def _draw_cifar10(folder: Path) -> None:
     cut = draw_split(source.labels["train"], {"calibration": 1_024, "search": 10_000, "train": None}, seed)
     cut |= draw_split(source.labels["test"], {"test": None}, seed)
     folder.mkdir(parents=True, exist_ok=True)
-    np.save(folder / "luminance.npy", np.concatenate([luminance(source.images[p]) for p in ("train", "test")]))
+    np.save(folder / "luminance.npy", np.concatenate([luminance(part) for part in source.images.values()]))
     info = {
         "dataset": "cifar10",
         "rule": RULE,
-        "numbering": "train, calibration and search number the 50,000 training pictures, test numbers the 10,000 "
-        "test pictures. Both are sorted by class (alphabetical), then by order of appearance within the class.",
-        "fingerprint": "luminance.npy: mean luminance (0-255) of the 50,000 training, then the 10,000 test pictures.",
+        "numbering": "train, calibration and search number the 50,000 training pictures, test numbers the "
+        "10,000 test pictures. Both numberings start at 0 and go by class (alphabetical), then by order of "
+        "appearance within the class.",
+        "fingerprint": "luminance.npy: mean luminance (0-255) of the training, then of the test pictures. "
+        "pixels_sha256 is of the copy of CIFAR-10 that it was taken from; other copies differ a little.",
+        "pixels_sha256": {part: hashlib.sha256(images).hexdigest() for part, images in source.images.items()},
         "seed": seed,
         "command": "python -m regnas_core.splits cifar10",
     }

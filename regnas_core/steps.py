@@ -169,7 +169,7 @@ class Step:
     """
 
     key: tuple
-    ops: tuple[Op, ...] = field(compare=False)
+    ops: tuple[Op, ...] = field(hash=False)  # compared: two spaces may give different layers one key
     skip: bool = field(default=False, compare=False)
 
     @cached_property

@@ -49,7 +49,7 @@ class PredictionStore:
     def __init__(self, folder: str | Path, images: int) -> None:
         self.folder, self.images = Path(folder), images
         self._rows: dict[str, np.ndarray] = {}
-        for shard in sorted(self.folder.glob("*.parquet")):
+        for shard in sorted(self.folder.glob("[!.]*.parquet")):  # not what a killed writer left
             self._rows.update(self._load(shard))
 
     def __contains__(self, key: str) -> bool:
@@ -66,7 +66,9 @@ class PredictionStore:
         table = pa.table({"arch": list(keys), "classes": [row.tobytes() for row in compact]})
         table = table.replace_schema_metadata({"dtype": compact.dtype.str})
         name = hashlib.sha256("\n".join(keys).encode()).hexdigest()[:16]
-        write_atomically(self.folder / f"{name}.parquet", lambda part: pq.write_table(table, part, compression="zstd"))
+        write_atomically(
+            self.folder / f"{name}.parquet", lambda part: pq.write_table(table, part, compression="zstd")
+        )
         self._rows.update(zip(keys, compact, strict=True))
 
     def read(self, keys: Sequence[str]) -> np.ndarray:
@@ -79,7 +81,11 @@ class PredictionStore:
             dtype = np.dtype(table.schema.metadata[b"dtype"].decode())
             rows = [np.frombuffer(row, dtype) for row in table["classes"].to_pylist()]
         except (pa.ArrowInvalid, KeyError, OSError) as error:
-            raise DataError(f"{shard} cannot be read ({error}). Delete it: what it held is computed again.") from None
+            raise DataError(
+                f"{shard} cannot be read ({error}). Delete it: what it held is computed again."
+            ) from None
         if any(len(row) != self.images for row in rows):
-            raise DataError(f"{shard} holds predictions of other images than the {self.images} expected. Delete it.")
+            raise DataError(
+                f"{shard} holds predictions of other images than the {self.images} expected. Delete it."
+            )
         return dict(zip(table["arch"].to_pylist(), rows, strict=True))

@@ -36,7 +36,9 @@ def read(weights: Weights, region: Region) -> Tensor:
 
 def batch_statistics(op: BatchNorm, x: Tensor, weights: Weights) -> Tensor:
     """BatchNorm as in training: normalise by the statistics of this very batch."""
-    return F.batch_norm(x, None, None, read(weights, op.scale), read(weights, op.shift), training=True, eps=op.eps)
+    return F.batch_norm(
+        x, None, None, read(weights, op.scale), read(weights, op.shift), training=True, eps=op.eps
+    )
 
 
 def run_op(op: Op, x: Tensor, weights: Weights, norm: Norm) -> Tensor:
@@ -227,9 +229,17 @@ def load_supernet(name: str, weights: str | Path = "pretrained", **options) -> S
     if str(weights).startswith("random:"):
         seed = str(weights).removeprefix("random:")
         if not seed.isdigit():
-            raise CheckpointError(f"weights={weights!r}: expected random:SEED with a whole number, as random:0.")
+            raise CheckpointError(
+                f"weights={weights!r}: expected random:SEED with a whole number, as random:0."
+            )
         channels = space.input_shape()[0]
-        return SuperNet(space, random_weights(space, int(seed)), (0.5,) * channels, (0.25,) * channels, {"seed": int(seed)})
+        return SuperNet(
+            space,
+            random_weights(space, int(seed)),
+            (0.5,) * channels,
+            (0.25,) * channels,
+            {"seed": int(seed)},
+        )
     path = packaged_checkpoint(name) if weights == "pretrained" else Path(weights)
     return _read_checkpoint(path, space)
 
@@ -249,16 +259,20 @@ def _read_checkpoint(path: Path, space: Space) -> SuperNet:
             meta = file.metadata() or {}
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  (not a dict)
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path} is truncated or no safetensors file ({error}). Copy or make it again.") from None
+        raise CheckpointError(
+            f"{path} is truncated or no safetensors file ({error}). Copy or make it again."
+        ) from None
     if meta.get("format") != FORMAT:
-        raise CheckpointError(f"{path} is a safetensors file, but no super-network of this package ({FORMAT}).")
+        raise CheckpointError(
+            f"{path} is a safetensors file, but no super-network of this package ({FORMAT})."
+        )
     head = json.loads(meta["regnas"])
     expected = {name: region.shape for name, region in regions(space.steps(space.largest)).items()}
     found = {name: tuple(w.shape) for name, w in tensors.items()}
     if head["space"] != space.name or found != expected:
         wrong = sorted(n for n in expected.keys() | found.keys() if expected.get(n) != found.get(n))
         raise CheckpointError(
-            f"{path} holds a {head['space']!r} super-network with options {head['options']}; {space.name!r} with options "
-            f"{space.options} was asked for ({len(wrong)} tensors differ: {', '.join(wrong[:3])} …)."
+            f"{path} holds a {head['space']!r} super-network with options {head['options']}; expected "
+            f"is {space.name!r} with options {space.options} ({len(wrong)} tensors differ: {', '.join(wrong[:3])} …)."
         )
     return SuperNet(space, tensors, tuple(head["mean"]), tuple(head["std"]), head["info"])

@@ -111,7 +111,7 @@ def train_supernet(
         info: provenance to keep inside the checkpoint, beside the recipe.
 
     Raises:
-        CheckpointError: ``workdir`` holds a run of another recipe, space or image set, or the loss became NaN.
+        CheckpointError: ``workdir`` holds a run of another recipe, space or images; or the loss became NaN.
     """
     workdir = Path(workdir)
     workdir.mkdir(parents=True, exist_ok=True)
@@ -128,16 +128,23 @@ def train_supernet(
         start = time.perf_counter()
         loss = _epoch(net, pictures, labels, recipe, epoch, optimizer, schedule)
         if not np.isfinite(loss):
-            raise CheckpointError(f"The loss became {loss} in epoch {epoch + 1}; lower training.lr (now {recipe.lr}).")
+            raise CheckpointError(
+                f"The loss became {loss} in epoch {epoch + 1}; lower training.lr (now {recipe.lr})."
+            )
         _save(workdir, epoch, loss, time.perf_counter() - start, run, weights, optimizer, schedule)
     final = {name: w.detach().cpu() for name, w in weights.items()}
-    return replace(net, weights=final, info={**(info or {}), "images": images.digest, "recipe": asdict(recipe)})
+    return replace(
+        net, weights=final, info={**(info or {}), "images": images.digest, "recipe": asdict(recipe)}
+    )
 
 
 def _optimizer(net: SuperNet, recipe: Recipe) -> torch.optim.SGD:
     decayed = [w for w in net.weights.values() if w.ndim > 1]
     plain = [w for w in net.weights.values() if w.ndim == 1]
-    groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+    groups = [
+        {"params": decayed, "weight_decay": recipe.weight_decay},
+        {"params": plain, "weight_decay": 0.0},
+    ]
     return torch.optim.SGD(groups, lr=recipe.lr, momentum=0.9, nesterov=True)
 
 
@@ -169,7 +176,9 @@ def _resume(path: Path, run: dict, weights: dict[str, Tensor], optimizer, schedu
     state = torch.load(path, map_location="cpu", weights_only=True)
     if state["run"] != run:
         changed = sorted(k for k in run if state["run"].get(k) != run[k])
-        raise CheckpointError(f"{path} belongs to another run ({', '.join(changed)} differ). Remove it or use another workdir.")
+        raise CheckpointError(
+            f"{path} belongs to another run ({', '.join(changed)} differ). Remove it or use another workdir."
+        )
     with torch.no_grad():
         for name, value in state["weights"].items():
             weights[name].copy_(value)
@@ -178,7 +187,9 @@ def _resume(path: Path, run: dict, weights: dict[str, Tensor], optimizer, schedu
     return state["epoch"] + 1
 
 
-def _save(workdir: Path, epoch: int, loss: float, seconds: float, run: dict, weights, optimizer, schedule) -> None:
+def _save(
+    workdir: Path, epoch: int, loss: float, seconds: float, run: dict, weights, optimizer, schedule
+) -> None:
     with (workdir / "log.csv").open("a" if epoch else "w", newline="") as file:
         writer = csv.writer(file)
         if not epoch:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +15,7 @@ from .data import Dataset, ImageSet, load_dataset
 from .evaluate import Evaluator, pick_device
 from .flips import rate_interval
 from .presets import Preset, load_preset
-from .resources import output_root
+from .resources import output_root, run_name
 from .search import REWARDS, Score, SearchResult, evolve, reward
 from .space import Arch, Space
 from .spaces import get_space
@@ -105,7 +104,9 @@ class Workbench:
         Without a reference the reward is Top-1 alone, whatever ``weights`` says about negative flips.
         """
         if reference is None and REWARDS.get(weights) != REWARDS["R0"]:
-            raise ValueError("Only R0 can be searched without a reference: give the one to count flips against.")
+            raise ValueError(
+                "Only R0 can be searched without a reference: give the one to count flips against."
+            )
 
         def score(archs: list[Arch]) -> np.ndarray:
             right = self.correct(archs, "search")
@@ -155,7 +156,8 @@ class Workbench:
         if reference is not None:
             measured = self.measure(result.archs, reference, "search")
             log[["top1_pct", "nfr_pct", "pfr_pct"]] = measured[["top1_pct", "nfr_pct", "pfr_pct"]]
-        label = label or f"{weights if isinstance(weights, str) else f'{weights[0]:g},{weights[1]:g}'}{'+CAS' if cas else ''}"
+        reward_name = weights if isinstance(weights, str) else "{:g},{:g}".format(*weights)
+        label = label or reward_name + ("+CAS" if cas else "")
         write_table(log, self.runs / "searches" / f"{label}-{budget:g}M-seed{seed}.parquet")
         return result
 
@@ -172,7 +174,7 @@ class Workbench:
 
 
 def open_workbench(
-    preset: str | Preset = "demo",
+    preset: str = "demo",
     overrides: dict[str, Any] | None = None,
     *,
     seed: int | None = None,
@@ -181,7 +183,7 @@ def open_workbench(
     """Load everything that a preset names.
 
     Args:
-        preset: name, path of a .yaml file, or a loaded preset.
+        preset: name, or path of a .yaml file.
         overrides: dotted keys to set, as ``{"search.population": 40}``.
         seed: short for the override ``seed``.
         out: folder for ``runs/`` and ``figures/``; by default ``REGNAS_OUT``, else the checkout.
@@ -190,10 +192,8 @@ def open_workbench(
         PresetError, DataError, CheckpointError: with what to do.
     """
     changes = dict(overrides or {}) | ({} if seed is None else {"seed": seed})
-    chosen = preset if isinstance(preset, Preset) else load_preset(preset, changes)
-    plain = chosen if isinstance(preset, Preset) else load_preset(preset)
-    changed = [f"{key}={value}" for key, value in sorted(changes.items()) if _get(plain, key) != value]
-    name = "+".join([chosen.name, *changed]).replace(os.sep, "_").replace(" ", "")
+    chosen = load_preset(preset, changes)
+    name = run_name(preset, changes)
     data = open_data(chosen)
     net = load_supernet(chosen.supernet.space, chosen.supernet.weights, **chosen.supernet.options)
     root = Path(out) if out else output_root()
@@ -227,10 +227,3 @@ def train_preset(preset: Preset, out: str | Path, *, command: str) -> Path:
         info=info,
     )
     return net.save(Path(out) / f"{space.name}.safetensors")
-
-
-def _get(preset: Preset, key: str) -> Any:
-    value: Any = preset
-    for part in key.split("."):
-        value = value.get(part) if isinstance(value, dict) else getattr(value, part)
-    return value

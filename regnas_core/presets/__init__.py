@@ -22,7 +22,9 @@ class DataSection(Section):
     name: Literal["glyphs", "cifar10", "cifar100", "fashion-mnist", "imagenet", "folder"]
     path: str | None = Field(None, description="image folder, for name: folder")
     size: int | None = Field(None, ge=8, description="working resolution in pixels")
-    search_images: int | None = Field(None, ge=1, description="use only the first so many of the search split")
+    search_images: int | None = Field(
+        None, ge=1, description="use only the first so many of the search split"
+    )
     test_images: int | None = Field(None, ge=1, description="use only the first so many of the test split")
 
 
@@ -108,7 +110,9 @@ def load_preset(name: str, overrides: dict[str, Any] | None = None) -> Preset:
     """
     path = Path(name) if name.endswith((".yaml", ".yml")) else Path(__file__).parent / f"{name}.yaml"
     if not path.is_file():
-        raise PresetError(f"No preset {name!r}; choose one of {', '.join(preset_names())}, or give the path of a .yaml file.")
+        raise PresetError(
+            f"No preset {name!r}; choose one of {', '.join(preset_names())}, or give a .yaml file's path."
+        )
     tree = {"name": path.stem, **(yaml.safe_load(path.read_text()) or {})}
     for key, value in (overrides or {}).items():
         *parents, leaf = key.split(".")
@@ -121,7 +125,9 @@ def load_preset(name: str, overrides: dict[str, Any] | None = None) -> Preset:
     try:
         return Preset.model_validate(tree)
     except ValidationError as error:
-        raise PresetError(f"Preset {name!r} is not valid:\n" + "\n".join(_explain(e) for e in error.errors())) from None
+        raise PresetError(
+            f"Preset {name!r} is not valid:\n" + "\n".join(_explain(e) for e in error.errors())
+        ) from None
 
 
 def parse_overrides(pairs: list[str]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ transform: what a text on CAS assumes, this network is.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache
 
 from ..space import Arch, Gene, Space
 from ..steps import BatchNorm, Conv, GlobalPool, Linear, PixelUnshuffle, Region, Relu, Shape, Step
@@ -78,7 +78,7 @@ class MiniSpace(Space):
         return (self._stem(), *blocks, self._head(c.widths[-1]))
 
     # Steps are shared between architectures, so that equal prefixes are equal objects.
-    @lru_cache(maxsize=None)  # noqa: B019
+    @cache  # noqa: B019
     def _stem(self) -> Step:
         c = self.config
         inp = c.image[0] * c.unshuffle**2
@@ -90,7 +90,7 @@ class MiniSpace(Space):
         )
         return Step(("stem",), ops)
 
-    @lru_cache(maxsize=None)  # noqa: B019
+    @cache  # noqa: B019
     def _block(self, stage: int, i: int, kernel: int, expand: int) -> Step:
         """Expand 1×1 → depthwise k×k → project 1×1, as in MobileNet-V2."""
         c, name = self.config, f"stages.{stage}.{i}"
@@ -100,7 +100,9 @@ class MiniSpace(Space):
             Conv(Region.leading(f"{name}.expand.weight", mid, inp, 1, 1)),
             BatchNorm(f"{name}.expand_norm", mid),
             Relu(),
-            Conv(Region.kernel(f"{name}.depthwise.weight", mid, 1, kernel, c.kernels[-1]), stride, groups=mid),
+            Conv(
+                Region.kernel(f"{name}.depthwise.weight", mid, 1, kernel, c.kernels[-1]), stride, groups=mid
+            ),
             BatchNorm(f"{name}.depthwise_norm", mid),
             Relu(),
             Conv(Region.leading(f"{name}.project.weight", out, mid, 1, 1)),
@@ -108,7 +110,7 @@ class MiniSpace(Space):
         )
         return Step((name, kernel, expand), ops, skip=stride == 1 and inp == out)
 
-    @lru_cache(maxsize=None)  # noqa: B019
+    @cache  # noqa: B019
     def _head(self, inp: int) -> Step:
         c = self.config
         ops = (
@@ -116,6 +118,9 @@ class MiniSpace(Space):
             BatchNorm("head.norm", c.head),
             Relu(),
             GlobalPool(),
-            Linear(Region.leading("head.linear.weight", c.classes, c.head), Region.leading("head.linear.bias", c.classes)),
+            Linear(
+                Region.leading("head.linear.weight", c.classes, c.head),
+                Region.leading("head.linear.bias", c.classes),
+            ),
         )
         return Step(("head",), ops)
