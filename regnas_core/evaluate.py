@@ -131,7 +131,7 @@ class Evaluator:
         expected = self.net.space.input_shape()
         if images.ndim != 4 or tuple(images.shape[1:]) != expected or not len(images):
             raise DataError(
-                f"Images have shape {tuple(images.shape)}; {self.net.space.name} takes (N, *{expected}), N ≥ 1. "
+                f"Images have shape {tuple(images.shape)}; {self.net.space.name} takes (N, *{expected}). "
                 "Choose another size or other options of the super-network."
             )
         return images

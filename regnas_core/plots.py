@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
 from pathlib import Path
 
 import matplotlib as mpl
@@ -50,11 +51,21 @@ STYLE = {
 }
 
 
+def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+    """Make a function draw in the project's style, whatever the caller's settings are."""
+
+    @wraps(draw)
+    def drawn(*args, **kwargs) -> Figure:
+        with mpl.rc_context(STYLE):
+            return draw(*args, **kwargs)
+
+    return drawn
+
+
 def new_figure(width: float = 4.2, height: float = 3.0, **kwargs) -> tuple[Figure, np.ndarray]:
-    """A Figure in the project's style (inches), and its axes as an array."""
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(width, height), layout="constrained")
-        return figure, np.atleast_1d(figure.subplots(**kwargs))
+    """A Figure (sizes in inches) that no global state knows of, and its axes as an array."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, np.atleast_1d(figure.subplots(**kwargs))
 
 
 def save_figure(figure: Figure, table: pd.DataFrame, path: str | Path) -> Figure:
@@ -69,13 +80,14 @@ def save_figure(figure: Figure, table: pd.DataFrame, path: str | Path) -> Figure
     return figure
 
 
+@styled
 def fig3(table: pd.DataFrame) -> Figure:
     """Layers as bars (length: expansion; label: kernel); what CAS adds is coloured."""
     titles = {
         "layers": "(a) add layers",
         "channels": "(b) add channels",
         "kernels": "(c) extend kernels",
-        "all": "all three: found by R2 + CAS",
+        "all": "found by R2 + CAS",
     }
     figure, axes = new_figure(9, 3.2, ncols=len(titles), sharey=True)
     deepest, widest = table["layer"].max(), table["expand"].max()
@@ -85,8 +97,9 @@ def fig3(table: pd.DataFrame) -> Figure:
             _layer(ax, row, -((row.stage - 1) * (deepest + 0.7) + row.layer))
         first = rows.iloc[0]
         share = first["shared_weights"] / first["reference_weights"]
-        ax.set_title(f"{title}\n{first['weights']:,} weights; {share:.0%} of the reference's", fontsize=8)
-        ax.set(xlim=(-0.1, widest * 1.25), xlabel="expansion (channels per input channel)", yticks=[])
+        grown = first["weights"] / first["reference_weights"]
+        ax.set_title(f"{title}\n{grown:.2f}× the weights, keeps {share:.0%}", fontsize=8)
+        ax.set(xlim=(-0.1, widest * 1.25), yticks=[], xlabel="expansion")
         ax.spines["left"].set_visible(False)
     for stage in sorted(table["stage"].unique()):
         top = -((stage - 1) * (deepest + 0.7) + 0.4)
@@ -113,6 +126,7 @@ def _layer(ax, row, y: float) -> None:
     ax.set_ylim(y - 0.6, 0.2)
 
 
+@styled
 def fig4a(table: pd.DataFrame) -> Figure:
     """NFR against Top-1 of random members of A_t and A_c, with the means."""
     figure, (ax,) = new_figure()
@@ -144,6 +158,7 @@ def fig4a(table: pd.DataFrame) -> Figure:
     return figure
 
 
+@styled
 def fig4b(table: pd.DataFrame) -> Figure:
     """NFR against Top-1 of everything the searches visit; large markers show each search's choice."""
     figure, (ax,) = new_figure()
@@ -181,6 +196,7 @@ def fig4b(table: pd.DataFrame) -> Figure:
     return figure
 
 
+@styled
 def table2(means: pd.DataFrame, table: pd.DataFrame) -> Figure:
     """NFR against Top-1 of every design: mean with its 95 % interval, and the single seeds."""
     figure, (ax,) = new_figure()
@@ -206,6 +222,7 @@ def table2(means: pd.DataFrame, table: pd.DataFrame) -> Figure:
     return figure
 
 
+@styled
 def flip_gallery(
     images: np.ndarray,
     labels: Sequence[str],
@@ -235,22 +252,19 @@ def flip_gallery(
     return figure
 
 
+@styled
 def contingency(counts) -> Figure:
-    """The 2 × 2 table of two models as areas: both right, negative flips, positive flips, both wrong."""
-    figure, (ax,) = new_figure(4.4, 2.6)
+    """The 2 × 2 table of two models as bars: both right, negative flips, positive flips, both wrong."""
+    figure, (ax,) = new_figure(4.6, 1.9)
     cells = [
         ("both right", counts.both_correct, COLOURS["kept"]),
-        ("negative flip", counts.negative, COLOURS["R0"]),
-        ("positive flip", counts.positive, COLOURS["A_t"]),
+        ("negative flips", counts.negative, COLOURS["R0"]),
+        ("positive flips", counts.positive, COLOURS["A_t"]),
         ("both wrong", counts.both_wrong, "#666666"),
     ]
-    left = 0.0
-    for i, (name, count, colour) in enumerate(cells):
-        ax.barh(0, count, left=left, color=colour, height=0.6)
-        ax.text(
-            left + count / 2, 0.42 + 0.2 * (i % 2), f"{name}\n{count:,}", ha="center", va="bottom", fontsize=8
-        )
-        left += count
-    ax.set(xlim=(0, counts.n), ylim=(-0.4, 1.3), yticks=[], xlabel=f"images (of {counts.n:,})")
-    ax.spines["left"].set_visible(False)
+    names, values, colours = zip(*cells, strict=True)
+    bars = ax.barh(names, values, color=colours, height=0.7)
+    ax.bar_label(bars, [f" {value:,} ({value / counts.n:.1%})" for value in values], fontsize=8)
+    ax.invert_yaxis()
+    ax.set(xlim=(0, 1.25 * max(values)), xlabel=f"images (of {counts.n:,})")
     return figure

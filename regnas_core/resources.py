@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -60,9 +61,15 @@ def run_name(preset: str, changes: Mapping[str, Any] | None = None, seed: int | 
     """Name of a run's folders: the preset, and what was changed against it, as ``demo+seed=3``."""
     changes = dict(changes or {}) | ({} if seed is None else {"seed": seed})
     parts = [Path(preset).stem, *(f"{key}={value}" for key, value in sorted(changes.items()))]
-    return "+".join(parts).replace(os.sep, "_").replace(" ", "")
+    return re.sub(r"[^\w.,=+-]+", "_", "+".join(parts))
 
 
 def figures_folder(preset: str, changes: Mapping[str, Any] | None = None, seed: int | None = None) -> Path:
     """Where a run's figures and tables go: ``figures/<run name>``."""
     return output_root() / "figures" / run_name(preset, changes, seed)
+
+
+def find_path(path: str) -> Path:
+    """A path that a preset names: relative to the working directory, else to the output root."""
+    given = Path(path).expanduser()
+    return given if given.exists() or given.is_absolute() else output_root() / given

@@ -189,7 +189,7 @@ class Space(ABC):
         if cost(floor) > high:
             whose = "that contain the reference" if containing else "of the space"
             raise InfeasibleError(
-                f"{self.name}: the cheapest of the architectures {whose} costs {cost(floor):,.12g}, more than the "
+                f"{self.name}: the cheapest of the architectures {whose} costs {cost(floor):,.12g}, over the "
                 f"budget of {high:,.12g}. Raise max_cost to at least {cost(floor):,.12g}."
             )
 
@@ -203,8 +203,8 @@ class Space(ABC):
             if low <= cost(arch := self._retreat(draw(), floor, rng, cost, high)) <= high:
                 return arch
         raise InfeasibleError(
-            f"{self.name}: no architecture with a cost between {low:,.12g} and {high:,.12g} in {2 * tries} draws; "
-            f"widen the window (the cheapest costs {cost(floor):,.12g})."
+            f"{self.name}: no architecture with a cost between {low:,.12g} and {high:,.12g} in {2 * tries} "
+            f"draws; widen the window (the cheapest costs {cost(floor):,.12g})."
         )
 
     def mutate(

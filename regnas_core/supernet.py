@@ -272,7 +272,7 @@ def _read_checkpoint(path: Path, space: Space) -> SuperNet:
     if head["space"] != space.name or found != expected:
         wrong = sorted(n for n in expected.keys() | found.keys() if expected.get(n) != found.get(n))
         raise CheckpointError(
-            f"{path} holds a {head['space']!r} super-network with options {head['options']}; expected "
-            f"is {space.name!r} with options {space.options} ({len(wrong)} tensors differ: {', '.join(wrong[:3])} …)."
+            f"{path} holds a {head['space']!r} super-network with options {head['options']}; expected is "
+            f"{space.name!r} with options {space.options} ({len(wrong)} tensors differ, as {wrong[0]})."
         )
     return SuperNet(space, tensors, tuple(head["mean"]), tuple(head["std"]), head["info"])

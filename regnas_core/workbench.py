@@ -15,7 +15,7 @@ from .data import Dataset, ImageSet, load_dataset
 from .evaluate import Evaluator, pick_device
 from .flips import rate_interval
 from .presets import Preset, load_preset
-from .resources import output_root, run_name
+from .resources import find_path, output_root, run_name
 from .search import REWARDS, Score, SearchResult, evolve, reward
 from .space import Arch, Space
 from .spaces import get_space
@@ -195,14 +195,18 @@ def open_workbench(
     chosen = load_preset(preset, changes)
     name = run_name(preset, changes)
     data = open_data(chosen)
-    net = load_supernet(chosen.supernet.space, chosen.supernet.weights, **chosen.supernet.options)
+    weights = chosen.supernet.weights
+    if weights != "pretrained" and not weights.startswith("random:"):
+        weights = find_path(weights)
+    net = load_supernet(chosen.supernet.space, weights, **chosen.supernet.options)
     root = Path(out) if out else output_root()
     return Workbench(chosen, name, data, net, root / "runs" / name, root / "figures" / name)
 
 
 def open_data(preset: Preset) -> Dataset:
     """The data set that a preset names."""
-    return load_dataset(preset.data.name, path=preset.data.path, size=preset.data.size)
+    path = None if preset.data.path is None else find_path(preset.data.path)
+    return load_dataset(preset.data.name, path=path, size=preset.data.size)
 
 
 def train_preset(preset: Preset, out: str | Path, *, command: str) -> Path:
