@@ -229,5 +229,7 @@ def _normalised(x: Tensor, mean: Tensor, var: Tensor, scale: Tensor, shift: Tens
 
 
 def _batches(n: int, size: int, progress: bool, what: str) -> Iterator[slice]:
-    starts = tqdm(range(0, n, size), desc=what, unit="batch", leave=False, disable=None if progress else True)
+    starts = range(0, n, size)
+    if progress:
+        starts = tqdm(starts, desc=what, unit="batch", leave=False)
     return (slice(start, min(start + size, n)) for start in starts)

@@ -120,6 +120,7 @@ def reproduce(preset: str, only: list[str], overrides: dict[str, Any], *, out: P
     chosen = choose(only)
     bench = open_workbench(preset, overrides, out=out)
     os.environ["REGNAS_OUT"] = str(bench.runs.parent.parent.resolve())
+    os.environ["TQDM_DISABLE"] = "1"  # for the notebooks: bars do not belong into what they leave behind
     preset = str(Path(preset).resolve()) if Path(preset).is_file() else preset
     seconds: dict[str, float] = {}
     for nb in (bar := tqdm(chosen, desc=f"reproducing {bench.name}", unit="notebook")):

@@ -113,9 +113,8 @@ def evolve(
         "mutation": lambda: space.mutate(pick(), rng, mutation_prob, **limits),
         "crossover": lambda: space.crossover(pick(), pick(), rng, **limits),
     }
-    for generation in tqdm(
-        range(1, generations + 1), desc="generation", leave=False, disable=None if progress else True
-    ):
+    numbers = range(1, generations + 1)
+    for generation in tqdm(numbers, desc="generation", leave=False) if progress else numbers:
         if generation == 1:
             wanted = ["random"] * population
         else:

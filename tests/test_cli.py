@@ -1,0 +1,61 @@
+"""The command line, as a user meets it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from regnas_core import cli
+
+run = CliRunner().invoke
+
+
+def test_help_and_import_load_no_torch():
+    code = (
+        "import sys, regnas_core, regnas_core.cli as c\n"
+        "try: c.app(['--help'])\n"
+        "except SystemExit: pass\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for command in ("reproduce", "search", "train-supernet", "flips"):
+        assert command in done.stdout
+
+
+def test_flips_prints_the_table_and_writes_csv(tmp_path):
+    labels = np.array([0, 0, 1, 1, 2, 2, 3, 3])
+    np.save(tmp_path / "y.npy", labels)
+    np.save(tmp_path / "phone.npy", np.array([0, 0, 1, 3, 0, 2, 1, 0]))
+    np.save(tmp_path / "cloud.npy", np.array([0, 1, 1, 1, 2, 2, 3, 0]))
+    files = [str(tmp_path / name) for name in ("phone.npy", "cloud.npy")]
+    done = run(
+        cli.app, ["flips", "--labels", str(tmp_path / "y.npy"), *files, "--csv", str(tmp_path / "f.csv")]
+    )
+    assert done.exit_code == 0, done.output
+    assert "12.50" in done.output  # one of eight images flips
+    assert (tmp_path / "f.csv").read_text().startswith("reference,target")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["search", "--preset", "demoo"], "No preset 'demoo'"),
+        (["search", "--set", "search.populaton=3"], "did you mean search.population?"),
+        (["reproduce", "--only", "table9"], "Unknown item table9"),
+        (["flips", "--labels", "missing.npy", "a.npy", "b.npy"], "missing.npy"),
+        (["search", "--set", "supernet.weights=nowhere.safetensors"], "nowhere.safetensors"),
+    ],
+)
+def test_a_foreseen_error_is_one_message_and_exit_code_1(arguments, message, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["regnas", *arguments])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    error = capsys.readouterr().err
+    assert stop.value.code == 1
+    assert error.startswith("Error: ") and message in error
+    assert "Traceback" not in error
