@@ -84,11 +84,12 @@ def search(
     from .experiments import reference as find_reference
     from .flip_report import format_table
     from .presets import parse_overrides
+    from .search import parse_reward
     from .workbench import open_workbench
 
+    weights = parse_reward(reward)
     bench = open_workbench(preset, parse_overrides(changes or []), out=out)
     ref = bench.space.parse(reference) if reference else find_reference(bench)
-    weights = reward if reward.startswith("R") else tuple(float(x) for x in reward.split(","))
     found = bench.search(weights, reference=ref, cas=cas, mmacs=mmacs, seed=bench.preset.seed)
     if found.stopped:
         typer.echo(f"The search ended early: {found.stopped}.")

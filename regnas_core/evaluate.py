@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from .errors import DataError, PredictionError
+from .errors import DataError, PredictionError, RegnasError
 from .space import Arch
 from .steps import BatchNorm, Conv, Step
 from .supernet import SuperNet, read, run_op, run_step
@@ -212,7 +212,10 @@ def pick_device(name: str | torch.device) -> torch.device:
     """``"auto"`` is CUDA where there is one, else the CPU."""
     if str(name) == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
+    device = torch.device(name)
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise RegnasError(f"device={name!s}: this PyTorch sees no CUDA device; use 'cpu' or 'auto'.")
+    return device
 
 
 def _measured(op: BatchNorm, x: Tensor, weights, *, keep: Moments) -> Tensor:

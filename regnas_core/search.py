@@ -28,13 +28,35 @@ def reward(top1, nfr, weights: str | tuple[float, float] = "R2"):
     >>> round(reward(0.75, 0.02, "R2"), 2)
     0.73
     """
-    if isinstance(weights, str):
-        if weights not in REWARDS:
-            raise RegnasError(
-                f"Unknown reward {weights!r}; choose one of {', '.join(REWARDS)} or give (λ1, λ2)."
-            )
-        weights = REWARDS[weights]
-    return weights[0] * top1 - weights[1] * nfr
+    top1_weight, nfr_weight = reward_weights(weights)
+    return top1_weight * top1 - nfr_weight * nfr
+
+
+def reward_weights(weights: str | tuple[float, float]) -> tuple[float, float]:
+    """(λ1, λ2) of a reward given by name or by its weights.
+
+    Raises:
+        RegnasError: an unknown name.
+    """
+    if not isinstance(weights, str):
+        return weights
+    if weights not in REWARDS:
+        raise RegnasError(f"Unknown reward {weights!r}; choose one of {', '.join(REWARDS)} or give (λ1, λ2).")
+    return REWARDS[weights]
+
+
+def parse_reward(text: str) -> tuple[float, float] | str:
+    """A reward as written on the command line: ``"R2"`` stays, ``"1,0.5"`` becomes (1.0, 0.5).
+
+    Raises:
+        RegnasError: neither the name of a reward nor two numbers.
+    """
+    try:
+        top1_weight, nfr_weight = map(float, text.split(","))
+    except ValueError:
+        reward_weights(text)
+        return text
+    return top1_weight, nfr_weight
 
 
 @dataclass(frozen=True)

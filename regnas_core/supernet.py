@@ -271,8 +271,9 @@ def _read_checkpoint(path: Path, space: Space) -> SuperNet:
     found = {name: tuple(w.shape) for name, w in tensors.items()}
     if head["space"] != space.name or found != expected:
         wrong = sorted(n for n in expected.keys() | found.keys() if expected.get(n) != found.get(n))
+        example = f", as {wrong[0]}" if wrong else ""
         raise CheckpointError(
             f"{path} holds a {head['space']!r} super-network with options {head['options']}; expected is "
-            f"{space.name!r} with options {space.options} ({len(wrong)} tensors differ, as {wrong[0]})."
+            f"{space.name!r} with options {space.options} ({len(wrong)} tensors differ{example})."
         )
     return SuperNet(space, tensors, tuple(head["mean"]), tuple(head["std"]), head["info"])

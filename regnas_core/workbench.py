@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 
 from .data import Dataset, ImageSet, load_dataset
+from .errors import RegnasError
 from .evaluate import Evaluator, pick_device
 from .flips import rate_interval
 from .presets import Preset, load_preset
 from .resources import find_path, output_root, run_name
-from .search import REWARDS, Score, SearchResult, evolve, reward
+from .search import Score, SearchResult, evolve, reward, reward_weights
 from .space import Arch, Space
 from .spaces import get_space
 from .store import PredictionStore, write_table
@@ -103,10 +104,8 @@ class Workbench:
 
         Without a reference the reward is Top-1 alone, whatever ``weights`` says about negative flips.
         """
-        if reference is None and REWARDS.get(weights) != REWARDS["R0"]:
-            raise ValueError(
-                "Only R0 can be searched without a reference: give the one to count flips against."
-            )
+        if reference is None and reward_weights(weights)[1]:
+            raise RegnasError("A reward with NFR in it needs a reference to count negative flips against.")
 
         def score(archs: list[Arch]) -> np.ndarray:
             right = self.correct(archs, "search")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import numpy as np
@@ -46,3 +47,46 @@ def lively() -> SimpleNamespace:
         return np.ascontiguousarray(coarse.repeat(h // 2, axis=2).repeat(w // 2, axis=3))
 
     return SimpleNamespace(net=net, pictures=pictures)
+
+
+@pytest.fixture(scope="session")
+def make_bench(lively) -> Callable:
+    """``make_bench(out, **changes)``: a workbench on 16 px pictures with searches of 8 + 6 networks.
+
+    ``changes`` set keys of the preset. Its data set opens the splits that ``splits`` names, no others.
+    """
+    from regnas_core.data import Dataset, ImageSet
+    from regnas_core.presets import Preset
+    from regnas_core.workbench import Workbench
+
+    shape, classes = (1, 16, 16), tuple("abcd")
+    options = {"image": shape, "classes": 4, "stem": 4, "head": 16, "widths": (6, 8, 8)}
+    sizes = {"calibration": 40, "search": 60, "test": 70}
+    net = lively.net("mini", **options)
+
+    def opened(split: str) -> ImageSet:
+        seed = list(sizes).index(split)
+        labels = np.random.default_rng(seed).integers(0, 4, sizes[split])
+        return ImageSet(lively.pictures(sizes[split], shape, seed), labels, classes, f"toy/{split}")
+
+    def make(out, splits=tuple(sizes), net=net, **changes) -> Workbench:
+        def open_split(split: str) -> ImageSet:
+            assert split in splits, f"the {split} split was opened"
+            return opened(split)
+
+        tree = {
+            "name": "toy",
+            "title": "Toy",
+            "data": {"name": "folder"},
+            "supernet": {"options": options},
+            "search": {"reference_mmacs": 0.07, "target_mmacs": 0.14, "generations": 2, "population": 8},
+            "samples": 4,
+            "seeds": 2,
+            "device": "cpu",
+        }
+        data = Dataset("folder", classes, net.mean, net.std, "made here", open_split)
+        return Workbench(
+            Preset(**(tree | changes)), "toy", data, net, out / "runs" / "toy", out / "figures" / "toy"
+        )
+
+    return make

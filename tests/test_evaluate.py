@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from regnas_core import Evaluator, SuperNet, evaluate
-from regnas_core.errors import DataError, PredictionError
+from regnas_core.errors import DataError, PredictionError, RegnasError
 from regnas_core.space import Arch
 from regnas_core.steps import BatchNorm, Conv, Region, Relu, Step
 
@@ -81,7 +81,7 @@ def logits_alone(net: SuperNet, evaluator: Evaluator, arch: Arch, images: np.nda
 
 
 # ── the same numbers as the plain way ────────────────────────────────────────────────────────────
-@pytest.mark.parametrize("batch", [20, 25, 64])
+@pytest.mark.parametrize("batch", [20, 25, 64])  # of 50 images: the last of 20, 20 and 10 weighs less
 def test_statistics_are_once_for_alls(net, archs, calibration, batch):
     evaluator = Evaluator(net, calibration, device="cpu", calibration_batch=batch)
     for arch in archs:
@@ -241,7 +241,9 @@ def test_predictions_on_cuda_are_those_on_the_cpu(net, evaluator, archs, images,
     assert next(device.extract(archs[0]).parameters()).is_cuda
 
 
-def test_device_auto_is_the_cpu_where_there_is_no_other(monkeypatch):
+def test_without_cuda_auto_is_the_cpu_and_cuda_is_refused(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert evaluate.pick_device("auto") == torch.device("cpu")
-    assert evaluate.pick_device("cuda:1") == torch.device("cuda:1")
+    assert evaluate.pick_device(torch.device("cpu")) == torch.device("cpu")
+    with pytest.raises(RegnasError, match=r"device=cuda:1: .*'cpu' or 'auto'"):
+        evaluate.pick_device("cuda:1")

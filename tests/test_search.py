@@ -10,7 +10,7 @@ import pytest
 
 from regnas_core import evolve, get_space
 from regnas_core.errors import InfeasibleError, RegnasError
-from regnas_core.search import SearchResult, reward
+from regnas_core.search import SearchResult, parse_reward, reward
 from regnas_core.space import Arch
 
 SPACE = get_space("mini")
@@ -232,3 +232,10 @@ def test_the_default_reward_is_r2_and_unknown_ones_are_refused():
     assert reward(0.75, 0.25) == 0.5
     with pytest.raises(RegnasError, match="Unknown reward 'R3'; choose one of R0, R1, R2"):
         reward(0.75, 0.25, "R3")
+
+
+def test_rewards_are_read_from_the_command_line():
+    assert [parse_reward(text) for text in ("R1", "1,0.5", "0, 2")] == ["R1", (1.0, 0.5), (0.0, 2.0)]
+    for text in ("R3", "1", "1,2,3", "a,b"):
+        with pytest.raises(RegnasError, match=f"Unknown reward '{text}'"):
+            parse_reward(text)

@@ -190,10 +190,10 @@ def test_a_strangers_safetensors_file_is_refused(tmp_path, metadata):
         (
             "mini",
             {"classes": 7},
-            r"'classes': 5.*'mini' with options .*'classes': 7.*2 tensors differ: head\.linear",
+            r"'classes': 5.*'mini' with options .*'classes': 7.*2 tensors differ.*head\.linear",
         ),
         ("mini", {"kernels": (3, 5)}, r"'mini' with options .*'kernels': \(3, 5\).*stages\.0\.0\.depthwise"),
-        ("mini", {"depths": (1, 2)}, r"tensors differ: stages\.0\.2"),
+        ("mini", {"depths": (1, 2)}, r"tensors differ.*stages\."),
         ("mini-cifar10", {"expansions": (2, 3, 4)}, r"'mini' super-network.*'mini-cifar10' with options"),
     ],
 )
@@ -209,5 +209,5 @@ def test_a_checkpoint_with_renamed_tensors_is_refused(saved):
     head["stem.conv.WEIGHT"] = head.pop("stem.conv.weight")
     text = json.dumps(head).encode()
     saved.write_bytes(struct.pack("<Q", len(text)) + text + content[8 + size :])
-    with pytest.raises(CheckpointError, match=r"2 tensors differ: stem\.conv\.WEIGHT, stem\.conv\.weight"):
+    with pytest.raises(CheckpointError, match=r"2 tensors differ.*stem\.conv\.WEIGHT"):
         load(saved)

@@ -1,0 +1,307 @@
+"""experiments: every table against arithmetic on the predictions, and the rules that it claims to follow."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from regnas_core import experiments
+from regnas_core.errors import InfeasibleError
+from regnas_core.experiments import DESIGNS, judge
+from regnas_core.intervals import mean_over_seeds
+from regnas_core.space import Arch
+from regnas_core.workbench import Workbench
+
+PREFIXES = ("top1", "nfr")
+SUFFIXES = ("pct", "low_pct", "high_pct", "seed_sd_pct")
+
+
+@pytest.fixture(scope="module")
+def bench(make_bench, tmp_path_factory) -> Workbench:
+    return make_bench(tmp_path_factory.mktemp("bench"))
+
+
+@pytest.fixture(scope="module")
+def ref(bench) -> Arch:
+    return experiments.reference(bench)
+
+
+@pytest.fixture(scope="module")
+def table2(bench) -> pd.DataFrame:
+    return experiments.table2(bench)
+
+
+def right(bench: Workbench, texts: list[str]) -> np.ndarray:
+    """bool (M, N) on the test split, straight from the evaluator."""
+    images = bench.data.test
+    archs = [bench.space.parse(text) for text in texts]
+    return bench.evaluator.predict(archs, images.images) == images.labels
+
+
+# ── reference and targets ────────────────────────────────────────────────────────────────────────
+def test_the_reference_has_the_best_top1_that_its_search_saw(bench, ref):
+    log = pd.read_parquet(bench.runs / "searches" / "reference-0.07M-seed0.parquet")
+    assert len(log) == 14 and log["cost"].max() <= 0.07e6
+    assert log["arch"][log["score"].idxmax()] == str(ref)
+    top1 = bench.correct([bench.space.parse(text) for text in log["arch"]], "search").mean(1)
+    assert log["score"].tolist() == pytest.approx(top1.tolist())
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+def test_targets_respect_budget_and_constraint_and_have_the_best_reward(bench, ref, design):
+    weights, cas = DESIGNS[design]
+    found = experiments.targets(bench, ref, design)
+    assert len(found) == 2
+    for seed, arch in enumerate(found):
+        assert bench.space.macs(arch) <= 0.14e6
+        assert bench.space.contains(arch, ref) or not cas
+        log = pd.read_parquet(bench.runs / "searches" / f"{design}-0.14M-seed{seed}.parquet")
+        gain, cost = {"R0": (1, 0), "R1": (0, 1), "R2": (1, 1)}[weights]
+        rewards = gain * log["top1_pct"] - cost * log["nfr_pct"]
+        assert rewards[log["arch"] == str(arch)].item() == pytest.approx(rewards.max())
+
+
+def test_designs_are_those_of_the_paper():
+    assert DESIGNS == {"R0": ("R0", False), "R1": ("R1", False), "R2": ("R2", False), "R2+CAS": ("R2", True)}
+
+
+def test_models_are_named_as_in_the_paper(bench):
+    assert experiments.model_name(bench, "R0", 150.0) == "Mini-R0-150"
+    assert experiments.model_name(bench, "R2+CAS", 2.6) == "Mini-(R2+CAS)-2.6"
+
+
+def test_searches_see_the_search_split_alone(make_bench, tmp_path, ref):
+    blind = make_bench(tmp_path, splits=("calibration", "search"))
+    assert experiments.reference(blind) == ref
+    experiments.targets(blind, ref, "R2+CAS")
+    experiments.fig4b(blind)
+    with pytest.raises(AssertionError, match="the test split was opened"):
+        experiments.table2(blind)
+
+
+def test_the_preset_gives_first_seed_and_number_of_seeds(make_bench, tmp_path):
+    bench = make_bench(tmp_path, seed=4, seeds=3)
+    assert list(experiments.seeds(bench)) == [4, 5, 6]
+    experiments.targets(bench, experiments.reference(bench), "R0")
+    assert sorted(path.name for path in (bench.runs / "searches").iterdir()) == [
+        *(f"R0-0.14M-seed{seed}.parquet" for seed in (4, 5, 6)),
+        "reference-0.07M-seed4.parquet",
+    ]
+
+
+# ── Table 2 ──────────────────────────────────────────────────────────────────────────────────────
+def test_table2_has_the_reference_and_one_row_a_design_and_seed(bench, ref, table2):
+    assert list(table2) == [
+        *("model", "design", "seed", "arch", "mmacs", "params", "contains_reference"),
+        *("top1_pct", "nfr_pct", "nfr_low_pct", "nfr_high_pct", "pfr_pct"),
+    ]
+    rows = [("reference", 0), *((design, seed) for design in DESIGNS for seed in (0, 1))]
+    assert list(zip(table2["design"], table2["seed"], strict=True)) == rows
+    assert table2["model"].tolist()[::2] == [
+        *("Mini-R0-0.07", "Mini-R0-0.14", "Mini-R1-0.14", "Mini-R2-0.14", "Mini-(R2+CAS)-0.14"),
+    ]
+    assert table2["arch"][0] == str(ref) and table2["nfr_pct"][0] == 0
+    assert table2["contains_reference"][[0, 7, 8]].all()
+    for design, group in table2[1:].groupby("design"):
+        assert group["arch"].tolist() == list(map(str, experiments.targets(bench, ref, design)))
+
+
+def test_table2_is_measured_on_the_test_split(bench, table2):
+    correct = right(bench, table2["arch"])
+    assert table2["top1_pct"].tolist() == pytest.approx((100 * correct.mean(1)).tolist())
+    assert table2["nfr_pct"].tolist() == pytest.approx((100 * (correct[0] & ~correct).mean(1)).tolist())
+    assert table2["pfr_pct"].tolist() == pytest.approx((100 * (~correct[0] & correct).mean(1)).tolist())
+    assert table2["nfr_pct"][1:].nunique() > 2  # the toy networks do differ
+
+
+def assert_mean(row, name: str, values: np.ndarray) -> None:
+    """The four columns of ``name`` are the mean over seeds and images of ``values`` (S, N), in percent."""
+    found = [row[f"{name}_{suffix}"] for suffix in SUFFIXES]
+    assert found == pytest.approx([100 * x for x in mean_over_seeds(values)], nan_ok=True)
+    assert found[0] == pytest.approx(100 * values.mean())
+    assert (
+        np.isnan(found[3])
+        if len(values) == 1
+        else found[3] == pytest.approx(100 * values.mean(1).std(ddof=1))
+    )
+
+
+def test_table2_means_are_those_of_the_predictions(bench, table2):
+    means, correct = experiments.table2_means(bench, table2), right(bench, table2["arch"])
+    assert list(means) == [
+        "model",
+        "design",
+        "seeds",
+        "mmacs",
+        *(f"{p}_{s}" for p in PREFIXES for s in SUFFIXES),
+    ]
+    assert means["design"].tolist() == ["reference", *DESIGNS] and means["seeds"].tolist() == [1, 2, 2, 2, 2]
+    assert means["mmacs"].tolist() == pytest.approx(
+        table2.groupby("design", sort=False)["mmacs"].mean().tolist()
+    )
+    assert_mean(means.iloc[0], "top1", correct[:1])
+    assert means.iloc[0].filter(like="nfr").isna().all()
+    for i, row in means[1:].iterrows():
+        seeds = correct[2 * i - 1 : 2 * i + 1]
+        assert_mean(row, "top1", seeds)
+        assert_mean(row, "nfr", correct[0] & ~seeds)
+
+
+def test_table2_differences_are_paired_by_seed_and_image(bench, table2):
+    rows, correct = experiments.table2_differences(bench, table2), right(bench, table2["arch"]).astype(float)
+    seeds = {design: correct[2 * i + 1 : 2 * i + 3] for i, design in enumerate(DESIGNS)}
+    flips = {design: correct[0] * (1 - values) for design, values in seeds.items()}
+    pairs = [("R1", "R0"), ("R2", "R0"), ("R2+CAS", "R0"), ("R2+CAS", "R2")]
+    assert rows["comparison"].tolist() == [f"{a} − {b}" for a, b in pairs]
+    for (_, row), (a, b) in zip(rows.iterrows(), pairs, strict=True):
+        assert_mean(row, "nfr", flips[a] - flips[b])
+        assert_mean(row, "top1", seeds[a] - seeds[b])
+        relative = 100 * (flips[a].mean() / flips[b].mean() - 1)
+        assert row["relative_nfr_change_pct"] == pytest.approx(relative)
+    means = experiments.table2_means(bench, table2).set_index("design")
+    for _, row in rows.iterrows():
+        a, b = row["comparison"].split(" − ")
+        assert row["nfr_pct"] == pytest.approx(means["nfr_pct"][a] - means["nfr_pct"][b])
+        assert row["top1_pct"] == pytest.approx(means["top1_pct"][a] - means["top1_pct"][b])
+
+
+def test_table2_claims_are_judged_by_the_differences():
+    columns = [
+        "comparison",
+        "nfr_pct",
+        "nfr_low_pct",
+        "nfr_high_pct",
+        "top1_pct",
+        "top1_low_pct",
+        "top1_high_pct",
+    ]
+    differences = pd.DataFrame(
+        [
+            ("R1 − R0", -0.5, -0.7, -0.3, 0, 0, 0),
+            ("R2 − R0", -0.1, -0.3, 0.1, 0, 0, 0),
+            ("R2+CAS − R0", 0.4, 0.1, 0.7, -0.1, -0.2, 0.0),
+            ("R2+CAS − R2", -0.4, -0.5, -0.3, -9, -9, -9),
+        ],
+        columns=columns,
+    )
+    claims = experiments.table2_claims(differences)
+    assert claims["verdict"].tolist() == ["holds", "not enough data", "does not hold", "holds", "holds"]
+    assert claims["value"].tolist() == [-0.5, -0.1, 0.4, -0.4, -0.1]
+    assert claims[["low", "high"]].iloc[-1].tolist() == [-0.2, 0.0]
+
+
+# ── verdicts ─────────────────────────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize(
+    ("low", "high", "bar", "verdict"),
+    [
+        (-2, -1, {"below": 0}, "holds"),
+        (1, 2, {"below": 0}, "does not hold"),
+        (-1, 1, {"below": 0}, "not enough data"),
+        (-1, 0, {"below": 0}, "not enough data"),
+        (1, 2, {"above": 0}, "holds"),
+        (-2, -1, {"above": 0}, "does not hold"),
+        (-0.2, 1, {"above": -0.3}, "holds"),
+        (-0.4, 1, {"above": -0.3}, "not enough data"),
+        (-0.1, 0.1, {"within": 0.2}, "holds"),
+        (0.05, 0.1, {"within": 0.2}, "holds"),
+        (-0.1, 0.3, {"within": 0.2}, "not enough data"),
+        (0.1, 0.3, {"within": 0.2}, "does not hold"),
+        (-0.5, -0.1, {"within": 0.2}, "does not hold"),
+        (np.nan, np.nan, {"below": 0}, "not enough data"),
+        (np.nan, np.nan, {"within": 0.2}, "not enough data"),
+    ],
+)
+def test_a_claim_holds_where_its_whole_interval_does(low, high, bar, verdict):
+    found = judge("claim", (low + high) / 2, low, high, **bar)
+    assert found["verdict"] == verdict
+    assert list(found) == ["claim", "value", "low", "high", "verdict"]
+
+
+# ── Figure 4 ─────────────────────────────────────────────────────────────────────────────────────
+def test_fig4a_pairs_members_and_others_of_equal_size(bench, ref):
+    table = experiments.fig4a(bench)
+    inside, outside = (table[table["subset"] == s].reset_index(drop=True) for s in ("A_t", "A_c"))
+    assert len(table) == 8 and len(inside) == len(outside) == 4
+    for text, subset in zip(table["arch"], table["subset"], strict=True):
+        assert bench.space.contains(bench.space.parse(text), ref) == (subset == "A_t")
+    assert (table["contains_reference"] == (table["subset"] == "A_t")).all()
+    assert (outside["mmacs"] / inside["mmacs"] - 1).abs().max() <= 0.02
+    assert table["mmacs"].max() <= 0.14
+    assert table["arch"].nunique() > 6
+    correct = right(bench, [str(ref), *table["arch"]])
+    assert table["nfr_pct"].tolist() == pytest.approx((100 * (correct[0] & ~correct[1:]).mean(1)).tolist())
+    pd.testing.assert_frame_equal(experiments.fig4a(bench), table)  # the preset's seed decides
+
+
+def test_fig4a_asks_for_networks_that_do_not_contain_the_reference(bench, monkeypatch):
+    monkeypatch.setattr(experiments, "reference", lambda bench: bench.space.smallest)  # in every network
+    with pytest.raises(InfeasibleError, match=r"nearly all networks of .* MACs contain the reference"):
+        experiments.fig4a(bench)
+
+
+def test_fig4a_claims_compare_pair_by_pair():
+    rng = np.random.default_rng(0)
+    size, noise = rng.normal(0, 5, 40), rng.normal(0, 0.3, (3, 40))
+    inside = pd.DataFrame({"nfr_pct": 10 + size, "top1_pct": 70 + noise[0], "subset": "A_t"})
+    outside = pd.DataFrame({"nfr_pct": 11 + size + noise[1], "top1_pct": 70 + noise[2], "subset": "A_c"})
+    claims = experiments.fig4a_claims(pd.concat([inside, outside], ignore_index=True))
+    nfr, top1, correlation = (row for _, row in claims.iterrows())
+    differences = inside["nfr_pct"] - outside["nfr_pct"]
+    test = stats.ttest_rel(inside["nfr_pct"], outside["nfr_pct"]).confidence_interval()
+    assert nfr["value"] == pytest.approx(differences.mean())
+    assert (nfr["low"], nfr["high"]) == pytest.approx((test.low, test.high))
+    assert (nfr["verdict"], top1["verdict"]) == ("holds", "not enough data")  # only pairs show the first
+    assert correlation["value"] == pytest.approx(np.corrcoef(inside["top1_pct"], inside["nfr_pct"])[0, 1])
+    assert correlation["low"] < correlation["value"] < correlation["high"]
+
+
+def test_fig4b_holds_every_visit_of_the_searches_with_three_rewards(bench, ref):
+    table = experiments.fig4b(bench)
+    visits = table.groupby(["reward", "seed"]).size()
+    assert visits.to_dict() == {(reward, seed): 14 for reward in ("R0", "R1", "R2") for seed in (0, 1)}
+    assert table["cost"].max() <= 0.14e6
+    archs = [bench.space.parse(text) for text in table["arch"]]
+    seen = bench.correct(archs, "search")
+    nfr = (bench.correct([ref], "search") & ~seen).mean(1)
+    assert table["top1_pct"].tolist() == pytest.approx((100 * seen.mean(1)).tolist())
+    assert table["nfr_pct"].tolist() == pytest.approx((100 * nfr).tolist())
+    gain, loss = (
+        table["reward"].map({"R0": 1, "R1": 0, "R2": 1}),
+        table["reward"].map({"R0": 0, "R1": 1, "R2": 1}),
+    )
+    assert table["score"].tolist() == pytest.approx((gain * seen.mean(1) - loss * nfr).tolist())
+
+    choices = experiments.fig4b_choices(table)
+    assert list(choices) == ["reward", "seed", "cost", "top1_pct", "nfr_pct"] and len(choices) == 6
+    for row in choices.itertuples():
+        best = experiments.targets(bench, ref, row.reward)[row.seed]
+        assert row.cost == bench.space.macs(best)
+
+
+# ── Figure 3 ─────────────────────────────────────────────────────────────────────────────────────
+def test_fig3_applies_one_rule_a_panel(bench, ref):
+    table, space = experiments.fig3(bench), bench.space
+    assert set(table) == {
+        *("panel", "stage", "layer", "kernel", "expand", "reference_kernel", "reference_expand"),
+        *("weights", "reference_weights", "shared_weights"),
+    }
+    assert table["panel"].unique().tolist() == ["layers", "channels", "kernels", "all"]
+    assert (table["shared_weights"] == table["reference_weights"]).all()  # all contain the reference
+    assert (table["reference_weights"] == space.params(ref)).all()
+    layers, channels, kernels, found = (group for _, group in table.groupby("panel", sort=False))
+    had = layers["reference_kernel"] > 0
+    assert len(layers) == 12 and had.sum() == sum(ref.d) == len(channels) == len(kernels)
+    for gene in ("kernel", "expand"):
+        assert (layers[had][gene] == layers[had][f"reference_{gene}"]).all()
+        assert (layers[~had][f"reference_{gene}"] == 0).all()
+    assert (layers[~had]["kernel"] == 3).all() and (layers[~had]["expand"] == 2).all()  # new ones are small
+    assert (channels["expand"] == 4).all() and (channels["kernel"] == channels["reference_kernel"]).all()
+    assert (kernels["kernel"] == 7).all() and (kernels["expand"] == kernels["reference_expand"]).all()
+    target = experiments.targets(bench, ref, "R2+CAS")[0]
+    assert found["kernel"].tolist() == [k for k in target.ks if k]
+    assert found["expand"].tolist() == [e for e in target.e if e]
+    assert (found["weights"] == space.params(target)).all() and (table["weights"] > space.params(ref)).all()
+    depths = found.groupby("stage")["layer"].agg(["min", "max", "size"])
+    assert depths.values.tolist() == [[1, d, d] for d in target.d]
