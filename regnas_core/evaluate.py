@@ -74,7 +74,7 @@ class Evaluator:
         *,
         device: str | torch.device = "auto",
         calibration_batch: int = 256,
-        batch_size: int = 128,
+        batch_size: int = 64,
     ) -> None:
         self.device = pick_device(device)
         self.net = net.to(self.device)

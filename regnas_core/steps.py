@@ -164,13 +164,19 @@ class Step:
 
     Attributes:
         key: hashable name of the function that the step computes.
-        ops: operations applied in order.
+        ops: operations applied in order; the first makes a new activation, since others may need the input.
         skip: whether the input is added to the result (a residual block).
     """
 
     key: tuple
     ops: tuple[Op, ...] = field(hash=False)  # compared: two spaces may give different layers one key
     skip: bool = field(default=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.ops[0], Relu):
+            raise ValueError(
+                f"step {self.key} begins with Relu, which works in place; end the step before with it."
+            )
 
     @cached_property
     def regions(self) -> tuple[Region, ...]:

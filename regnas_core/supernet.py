@@ -41,8 +41,12 @@ def batch_statistics(op: BatchNorm, x: Tensor, weights: Weights) -> Tensor:
     )
 
 
-def run_op(op: Op, x: Tensor, weights: Weights, norm: Norm) -> Tensor:
-    """Apply one operation to activations (B, C, H, W)."""
+def run_op(op: Op, x: Tensor, weights: Weights, norm: Norm | None) -> Tensor:
+    """Apply one operation to activations (B, C, H, W).
+
+    Without gradients Relu works in place (a fresh buffer costs more than the operation), so it must not
+    be the first operation of a step, whose input others still need.
+    """
     match op:
         case Conv():
             weight = read(weights, op.weight)
@@ -50,7 +54,7 @@ def run_op(op: Op, x: Tensor, weights: Weights, norm: Norm) -> Tensor:
         case BatchNorm():
             return norm(op, x, weights)
         case Relu():
-            return F.relu(x)
+            return F.relu(x) if torch.is_grad_enabled() else F.relu_(x)
         case PixelUnshuffle():
             return F.pixel_unshuffle(x, op.factor)
         case GlobalPool():

@@ -53,7 +53,7 @@ class EvaluationSection(Section):
     """How predictions are computed (see :class:`regnas_core.Evaluator`)."""
 
     calibration_batch: int = Field(256, ge=2, description="images a batch for BatchNorm statistics")
-    batch_size: int = Field(128, ge=1, description="images a batch for predictions")
+    batch_size: int = Field(64, ge=1, description="images a batch for predictions")
 
 
 class SearchSection(Section):
