@@ -191,7 +191,7 @@ def _save(
     workdir: Path, epoch: int, loss: float, seconds: float, run: dict, weights, optimizer, schedule
 ) -> None:
     with (workdir / "log.csv").open("a" if epoch else "w", newline="") as file:
-        writer = csv.writer(file)
+        writer = csv.writer(file, lineterminator="\n")
         if not epoch:
             writer.writerow(["epoch", "loss_largest", "seconds"])
         writer.writerow([epoch + 1, f"{loss:.4f}", f"{seconds:.1f}"])

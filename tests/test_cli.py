@@ -47,7 +47,7 @@ def test_flips_prints_the_table_and_writes_csv(tmp_path):
         (["search", "--preset", "demoo"], "No preset 'demoo'"),
         (["search", "--set", "search.populaton=3"], "did you mean search.population?"),
         (["reproduce", "--only", "table9"], "Unknown item table9"),
-        (["flips", "--labels", "missing.npy", "a.npy", "b.npy"], "missing.npy"),
+        (["flips", "--labels", "y.npy", "a.npy", "b.npy"], "a.npy: no such file"),
         (["search", "--set", "supernet.weights=nowhere.safetensors"], "nowhere.safetensors"),
     ],
 )

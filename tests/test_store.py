@@ -45,7 +45,9 @@ def test_a_crash_while_writing_leaves_the_old_content_and_no_part(tmp_path):
         write_atomically(path, crash)
     assert [p.name for p in path.parent.iterdir()] == ["table.txt"]
     assert path.read_text() == "old"
-    write_atomically(path, lambda part: part.write_text("new"))
+    with path.open() as reader:
+        write_atomically(path, lambda part: part.write_text("new"))
+        assert reader.read() == "old"  # another file in its place, not the same one written over
     assert path.read_text() == "new"
 
 

@@ -121,8 +121,10 @@ def test_the_digest_tells_any_change(net):
         swapped["stem.norm.bias"],
         swapped["stem.norm.weight"],
     )
+    renamed = {"stem.conv.weights" if n == "stem.conv.weight" else n: w for n, w in net.weights.items()}
     nets = [
         net,
+        SuperNet(net.space, renamed, net.mean, net.std),
         *(changed(name, entry) for name in ("stem.conv.weight", "head.linear.bias") for entry in (0, -1)),
         SuperNet(net.space, swapped, net.mean, net.std),
         SuperNet(net.space, net.weights, (0.5, 0.4), net.std),

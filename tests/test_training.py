@@ -165,6 +165,19 @@ def test_a_sandwich_step_adds_up_the_gradients_of_all_networks():
         torch.testing.assert_close(found[name], gradient)
 
 
+def test_every_epoch_has_an_order_and_an_augmentation_of_its_own(noise, tmp_path, monkeypatch):
+    seen, step = [], training.sandwich_step
+    monkeypatch.setattr(
+        training, "sandwich_step", lambda net, x, *args: [seen.append(x), step(net, x, *args)][1]
+    )
+    bright = image_set(np.full_like(noise.images, 200), noise.labels)  # only the zeros of shifts differ
+    for images, workdir in ((noise, "noise"), (bright, "bright")):
+        seen.clear()
+        train(images, tmp_path / workdir, recipe=replace(RECIPE, epochs=2))
+        assert [len(x) for x in seen] == 8 * [64]
+        assert not torch.cat(seen[:4]).equal(torch.cat(seen[4:]))
+
+
 def test_batchnorm_and_biases_do_not_decay():
     net = SuperNet(
         SPACE, {n: w.requires_grad_() for n, w in random_weights(SPACE, 0).items()}, (0.5,), (0.25,)

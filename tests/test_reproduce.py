@@ -1,0 +1,78 @@
+"""From a command to figures, provenance and report; and from a folder of pictures to a searched target."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from regnas_core import cli
+from regnas_core.reproduce import reproduce
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+
+
+def test_reproduce_writes_figures_provenance_and_a_self_contained_report(tmp_path, monkeypatch):
+    monkeypatch.setenv("REGNAS_OUT", str(tmp_path))
+    report = reproduce("demo", ["negative_flips"], {}, out=tmp_path)
+    figures = tmp_path / "figures" / "demo"
+    assert {p.name for p in figures.glob("negative_flips.*")} == {
+        f"negative_flips.{s}" for s in ("svg", "png", "csv")
+    }
+    record = json.loads((figures / "provenance" / "negative_flips.json").read_text())
+    assert record["preset"]["name"] == "demo"
+    assert len(record["weights"]["digest"]) == 16
+    assert record["weights"]["command"] == "regnas train-supernet --preset demo"
+    assert len({record["data"][split] for split in ("calibration", "search", "test")}) == 3
+    assert record["versions"]["torch"][0].isdigit()
+    page = report.read_text()
+    assert page.count("data:image/png;base64,") == 2  # the two figures of this notebook
+    assert (report.parent / "notebooks" / "00_negative_flips.html").exists()
+    assert str(tmp_path) not in json.dumps(record)
+
+
+@pytest.fixture
+def folder_preset(tmp_path):
+    """A folder of small pictures, each class a colour, and a preset for it."""
+    rng = np.random.default_rng(0)
+    for split, n in (("train", 60), ("val", 20)):
+        for c, colour in enumerate(("red", "green", "blue")):
+            folder = tmp_path / "pictures" / split / colour
+            folder.mkdir(parents=True)
+            for i in range(n):
+                pixels = rng.integers(0, 120, (16, 16, 3), dtype=np.uint8)
+                pixels[..., c] += 60
+                Image.fromarray(pixels).save(folder / f"{i:03}.png")
+    preset = tmp_path / "mine.yaml"
+    preset.write_text(
+        f"""
+title: Colours
+data: {{name: folder, path: {tmp_path / "pictures"}, size: 16}}
+supernet:
+  space: mini
+  options: {{image: [3, 16, 16], classes: 3, stem: 8, head: 16, widths: [8, 8, 8]}}
+  weights: runs/mine/training/mini.safetensors
+training: {{epochs: 2, batch_size: 16}}
+search: {{reference_mmacs: 0.15, target_mmacs: 0.3, generations: 2, population: 4}}
+seeds: 1
+"""
+    )
+    return preset
+
+
+def test_own_pictures_from_training_to_a_target_that_contains_the_reference(
+    folder_preset, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("REGNAS_OUT", str(tmp_path))
+    monkeypatch.setenv("REGNAS_DATA", str(tmp_path / "cache"))
+    trained = CliRunner().invoke(cli.app, ["train-supernet", "--preset", str(folder_preset)])
+    assert trained.exit_code == 0, trained.output
+    assert (tmp_path / "runs" / "mine" / "training" / "mini.safetensors").exists()
+    found = CliRunner().invoke(cli.app, ["search", "--preset", str(folder_preset), "--reward", "1,0.5"])
+    assert found.exit_code == 0, found.output
+    assert "reference:" in found.output and "target:" in found.output
+    row = next(line for line in found.output.splitlines() if line.lstrip().startswith("target "))
+    assert "True" in row  # contains the reference
