@@ -21,6 +21,7 @@ import numpy as np
 
 from . import folder, glyphs, sources
 from .errors import DataError
+from .files import write_atomically
 from .splits import SPLITS, draw_split, read_split
 
 # Mean and standard deviation of each channel over the training pictures, in [0, 1].
@@ -226,10 +227,7 @@ def _glyph_pool(root: Path, expected: str) -> np.ndarray:
             "checkpoints and results do not apply. If glyphs.py or its atlas was changed on purpose, run: "
             "python -m regnas_core.splits glyphs"
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(f".{os.getpid()}.npy")
-    np.save(part, images)
-    os.replace(part, path)
+    write_atomically(path, lambda part: np.save(part, images))
     return images
 
 

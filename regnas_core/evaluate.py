@@ -127,12 +127,18 @@ class Evaluator:
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────────
     def _checked(self, images) -> Tensor:
-        images = torch.from_numpy(np.asarray(images)) if not isinstance(images, Tensor) else images
+        if not isinstance(images, Tensor):
+            images = np.asarray(images)  # torch warns of read-only arrays, though nothing is written here
+            images = torch.from_numpy(images if images.flags.writeable else images.copy())
         expected = self.net.space.input_shape()
         if images.ndim != 4 or tuple(images.shape[1:]) != expected or not len(images):
             raise DataError(
                 f"Images have shape {tuple(images.shape)}; {self.net.space.name} takes (N, *{expected}). "
                 "Choose another size or other options of the super-network."
+            )
+        if images.dtype != torch.uint8 and not images.is_floating_point():
+            raise DataError(
+                f"Images are {images.dtype}; give uint8 (0 to 255), or floats that are normalised."
             )
         return images
 

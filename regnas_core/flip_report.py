@@ -6,7 +6,6 @@ Predictions and labels are one column of integer class indices in the same image
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -17,6 +16,8 @@ from numpy.typing import NDArray
 
 from regnas_core.errors import PredictionError
 from regnas_core.flips import Classes, aligned, class_indices, flip_counts, per_class_nfr
+
+from .files import write_table
 
 COLUMN_NAMES = ("prediction", "label")
 SUFFIXES = (".npy", ".csv", ".parquet")
@@ -175,17 +176,6 @@ def format_table(table: pd.DataFrame) -> str:
     return "\n".join("  ".join(row).rstrip() for row in zip(*columns.values(), strict=True))
 
 
-def write_csv(table: pd.DataFrame, path: Path) -> None:
-    """Writes a table atomically: a reader finds the old file or the whole new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        table.to_csv(partial, index=False)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
 def flips_command(
     labels: Path,
     predictions: Sequence[Path],
@@ -220,7 +210,7 @@ def flips_command(
             )
     table = per_class_table(models, truth) if per_class else flip_table(models, truth, level)
     if csv is not None:
-        write_csv(table, Path(csv))
+        write_table(table, Path(csv))
     note = f"{len(truth)} images; the reference is the model with the lower Top-1"
     if not per_class:
         note += f"; nfr_low/high: {100 * level:g} % interval"

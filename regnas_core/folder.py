@@ -10,12 +10,14 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from tqdm.auto import tqdm
 
 from .errors import DataError
+from .files import write_atomically
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".tif", ".tiff", ".webp")
 BLOCK = 256  # pictures between two notes of progress
@@ -166,7 +168,7 @@ def _decode_into(final: Path, tree: Tree, size: int, crop_ratio: float | None) -
                     array[i] = picture
             if not broken:
                 array.flush()
-                _write_atomically(progress, str(start + len(files)))
+                write_atomically(progress, partial(Path.write_text, data=str(start + len(files))))
             bar.update(len(files))
     del array
     progress.unlink(missing_ok=True)
@@ -178,12 +180,6 @@ def _decode_into(final: Path, tree: Tree, size: int, crop_ratio: float | None) -
             + (", …" if len(broken) > 10 else "")
         )
     os.replace(part, final)
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_text(text)
-    os.replace(part, path)
 
 
 def _visible(entry: os.DirEntry) -> bool:

@@ -80,7 +80,7 @@ def make_lesson(bench) -> Lesson:
 
 def main() -> None:
     """Write the packaged lesson again: ``python -m regnas_core.lesson``."""
-    from .store import write_atomically
+    from .files import write_atomically
     from .workbench import open_workbench
 
     lesson = make_lesson(open_workbench("demo"))

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
-from .store import write_atomically, write_table
+from .files import write_atomically, write_table
 
 # Okabe and Ito's palette, told apart by colour-blind readers; one colour an idea throughout the project.
 COLOURS = {

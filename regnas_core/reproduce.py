@@ -19,8 +19,8 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 from tqdm.auto import tqdm
 
 from .errors import NotebookError
+from .files import write_atomically
 from .resources import project_path, versions
-from .store import write_atomically
 from .workbench import Workbench, open_workbench
 
 

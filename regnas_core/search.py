@@ -141,7 +141,13 @@ def evolve(
             wanted = ["random"] * population
         else:
             wanted = ["mutation"] * mutants + ["crossover"] * (population - parents - mutants)
-        born = [(arch, origin) for origin in wanted if (arch := _new(makers[origin], seen)) is not None]
+        born = []
+        for origin in wanted:
+            # Relatives cross to what was seen already; then a mutant takes the place, at last a newcomer.
+            for way in dict.fromkeys((origin, "mutation", "random") if alive else (origin,)):
+                if (arch := _new(makers[way], seen)) is not None:
+                    born.append((arch, way))
+                    break
         if born:
             scores = _checked(score([arch for arch, _ in born]), len(born))
             for (arch, origin), value in zip(born, scores, strict=True):

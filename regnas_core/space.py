@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -68,6 +69,16 @@ class Arch:
         return json.dumps(self.genes, separators=(",", ":"))
 
 
+def identity(name: str, options: Mapping[str, Any]) -> str:
+    """What tells a space from others: its name, and what was changed against what the name stands for."""
+    changes = ", ".join(f"{key}={_tupled(value)}" for key, value in sorted(options.items()))
+    return f"{name}({changes})" if changes else name
+
+
+def _tupled(value: Any) -> Any:
+    return tuple(map(_tupled, value)) if isinstance(value, list | tuple) else value
+
+
 class Space(ABC):
     """Base of all search spaces. A concrete space gives its genes and its steps, nothing else.
 
@@ -88,6 +99,11 @@ class Space(ABC):
     @abstractmethod
     def input_shape(self, arch: Arch) -> st.Shape:
         """(channels, height, width) of the images that ``arch`` takes."""
+
+    @cached_property
+    def identity(self) -> str:
+        """Name and options: architectures of spaces with different identity are different."""
+        return identity(self.name, self.options)
 
     # ── architectures ────────────────────────────────────────────────────────────────────────────
     def arch(self, **genes) -> Arch:
@@ -114,8 +130,18 @@ class Space(ABC):
         return self._canonical(values)
 
     def parse(self, text: str) -> Arch:
-        """The architecture whose ``str`` is ``text``."""
-        return self.arch(**json.loads(text))
+        """The architecture whose ``str`` is ``text``.
+
+        Raises:
+            GeneError: not a JSON object of this space's genes.
+        """
+        try:
+            genes = dict(json.loads(text))
+        except (ValueError, TypeError):
+            raise GeneError(
+                f"{text!r} is no architecture; expected genes as JSON: {self.smallest}."
+            ) from None
+        return self.arch(**genes)
 
     @cached_property
     def smallest(self) -> Arch:
@@ -259,9 +285,14 @@ class Space(ABC):
             slots.setdefault(gene.name, []).append(i)
         return slots
 
+    @cached_property
+    def _scalars(self) -> set[str]:
+        """Genes that belong to the whole network, such as its resolution: values, not lists."""
+        return {gene.name for gene in self.genes if gene.layer is None and gene.depth_of is None}
+
     def _values(self, arch: Arch) -> Values:
-        if arch.space != self.name:
-            raise GeneError(f"An architecture of {arch.space!r} was given to the space {self.name!r}.")
+        if arch.space != self.identity:
+            raise GeneError(f"An architecture of {arch.space} was given to the space {self.identity}.")
         values: Values = [None] * len(self.genes)
         for name, value in arch.items:
             slots = self._slots[name]
@@ -289,10 +320,10 @@ class Space(ABC):
             for gene, value in zip(self.genes, values, strict=True)
         ]
         items = (
-            (name, tuple(kept[s] for s in slots) if len(slots) > 1 else kept[slots[0]])
+            (name, kept[slots[0]] if name in self._scalars else tuple(kept[s] for s in slots))
             for name, slots in self._slots.items()
         )
-        return Arch(self.name, tuple(items))
+        return Arch(self.identity, tuple(items))
 
     @lru_cache(maxsize=256)  # noqa: B019  (spaces are few and live as long as the process)
     def _domains(self, reference: Arch | None) -> tuple[tuple[int, ...], ...]:
@@ -317,10 +348,16 @@ class Space(ABC):
         """Set genes back to the anchor's, in random order, until the cost is at most ``high``."""
         if high is None or cost(arch) <= high:
             return arch
+        if cost(anchor) > high:
+            raise InfeasibleError(
+                f"{self.name}: a parent costs {cost(anchor):,.12g}, over the budget of {high:,.12g}. Draw "
+                "parents with sample(rng, max_cost=…) of the same budget."
+            )
         values, goal = self._values(arch), self._values(anchor)
         for slot in rng.permutation([i for i, v in enumerate(goal) if v is not None and v != values[i]]):
             values[slot] = goal[slot]
-            filled = [g.choices[0] if v is None else v for v, g in zip(values, self.genes, strict=True)]
+            known = (g if v is None else v for v, g in zip(values, goal, strict=True))
+            filled = [gene.choices[0] if v is None else v for v, gene in zip(known, self.genes, strict=True)]
             if cost(arch := self._canonical(filled)) <= high:
                 return arch
         return arch

@@ -1,4 +1,4 @@
-"""Predictions and tables on disk: written atomically, so that a killed run goes on where it stopped.
+"""Predictions on disk, kept as they are made, so that a killed run goes on where it stopped.
 
 A sub-network is run once for a set of weights and images. What is kept is its predicted classes;
 every metric, reward, interval and figure is arithmetic on them.
@@ -7,35 +7,15 @@ every metric, reward, interval and figure is arithmetic on them.
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from .errors import DataError
-
-
-def write_atomically(path: str | Path, write: Callable[[Path], object]) -> Path:
-    """Call ``write`` on a temporary file beside ``path``, then move it there in one step."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{os.getpid()}.{path.name}")  # keeps the suffix, by which writers choose a format
-    try:
-        write(part)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-    return path
-
-
-def write_table(frame: pd.DataFrame, path: str | Path) -> Path:
-    """Write a DataFrame as .parquet or .csv, atomically."""
-    save = frame.to_parquet if Path(path).suffix == ".parquet" else frame.to_csv
-    return write_atomically(path, lambda part: save(part, index=False))
+from .files import write_atomically
 
 
 class PredictionStore:
@@ -80,7 +60,7 @@ class PredictionStore:
             table = pq.read_table(shard)
             dtype = np.dtype(table.schema.metadata[b"dtype"].decode())
             rows = [np.frombuffer(row, dtype) for row in table["classes"].to_pylist()]
-        except (pa.ArrowInvalid, KeyError, OSError) as error:
+        except (pa.ArrowInvalid, KeyError, TypeError, OSError) as error:
             raise DataError(
                 f"{shard} cannot be read ({error}). Delete it: what it held is computed again."
             ) from None

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,7 +19,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from .errors import CheckpointError
-from .space import Arch, Space
+from .files import write_atomically
+from .space import Arch, Space, identity
 from .spaces import get_space
 from .steps import BatchNorm, Conv, GlobalPool, Linear, Op, PixelUnshuffle, Region, Relu, Step, regions
 
@@ -147,10 +147,10 @@ class SuperNet:
         return replace(self, weights={name: w.to(*args, **kwargs) for name, w in self.weights.items()})
 
     def normalise(self, images: Tensor) -> Tensor:
-        """Images (B, C, H, W): uint8 are scaled to [0, 1] and standardised; floats pass unchanged."""
-        if images.dtype != torch.uint8:
-            return images
+        """Images (B, C, H, W): uint8 are scaled to [0, 1] and standardised; floats are taken as they are."""
         dtype, channels = next(iter(self.weights.values())).dtype, (1, -1, 1, 1)
+        if images.dtype != torch.uint8:
+            return images.to(dtype)
         mean = torch.tensor(self.mean, dtype=dtype, device=images.device).view(channels)
         std = torch.tensor(self.std, dtype=dtype, device=images.device).view(channels)
         return images.to(dtype).div_(255).sub_(mean).div_(std)
@@ -173,7 +173,7 @@ class SuperNet:
 
     def digest(self) -> str:
         """16 hexadecimal digits that name these weights."""
-        sha = hashlib.sha256(f"{self.space.name} {self.mean} {self.std}".encode())
+        sha = hashlib.sha256(f"{self.space.identity} {self.mean} {self.std}".encode())
         for name in sorted(self.weights):
             sha.update(name.encode())
             sha.update(self.weights[name].detach().cpu().contiguous().numpy().tobytes())
@@ -181,8 +181,6 @@ class SuperNet:
 
     def save(self, path: str | Path) -> Path:
         """Write a safetensors checkpoint atomically; what :func:`load_supernet` reads."""
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
         head = {
             "space": self.space.name,
             "options": self.space.options,
@@ -191,10 +189,8 @@ class SuperNet:
             "info": self.info,
         }
         tensors = {name: w.detach().cpu().contiguous() for name, w in self.weights.items()}
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
-        save_file(tensors, part, {"format": FORMAT, "regnas": json.dumps(head)})
-        os.replace(part, path)
-        return path
+        meta = {"format": FORMAT, "regnas": json.dumps(head)}
+        return write_atomically(path, lambda part: save_file(tensors, part, meta))
 
 
 def random_weights(space: Space, seed: int) -> dict[str, Tensor]:
@@ -273,11 +269,12 @@ def _read_checkpoint(path: Path, space: Space) -> SuperNet:
     head = json.loads(meta["regnas"])
     expected = {name: region.shape for name, region in regions(space.steps(space.largest)).items()}
     found = {name: tuple(w.shape) for name, w in tensors.items()}
-    if head["space"] != space.name or found != expected:
+    made_for = identity(head["space"], head["options"])
+    if made_for != space.identity or found != expected:
         wrong = sorted(n for n in expected.keys() | found.keys() if expected.get(n) != found.get(n))
-        example = f", as {wrong[0]}" if wrong else ""
         raise CheckpointError(
-            f"{path} holds a {head['space']!r} super-network with options {head['options']}; expected is "
-            f"{space.name!r} with options {space.options} ({len(wrong)} tensors differ{example})."
+            f"{path} holds a super-network of {made_for}, not of {space.identity} ({len(wrong)} tensors "
+            f"differ{': ' if wrong else ''}{', '.join(wrong[:2])}). "
+            "Give the checkpoint of this super-network, or the options that it was trained with."
         )
     return SuperNet(space, tensors, tuple(head["mean"]), tuple(head["std"]), head["info"])

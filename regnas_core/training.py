@@ -7,8 +7,6 @@ BigNAS and AttentiveNAS). Gradients of all of them add up in the shared weights.
 
 from __future__ import annotations
 
-import csv
-import os
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,7 +18,8 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from .data import ImageSet
-from .errors import CheckpointError
+from .errors import CheckpointError, DataError
+from .files import write_atomically
 from .space import Space
 from .supernet import SuperNet, random_weights
 
@@ -112,6 +111,7 @@ def train_supernet(
 
     Raises:
         CheckpointError: ``workdir`` holds a run of another recipe, space or images; or the loss became NaN.
+        DataError: fewer images than a batch.
     """
     workdir = Path(workdir)
     workdir.mkdir(parents=True, exist_ok=True)
@@ -119,19 +119,24 @@ def train_supernet(
     net = SuperNet(space, weights, tuple(mean), tuple(std))
     run = {"space": space.name, "options": str(space.options), "images": images.digest, **asdict(recipe)}
     steps = len(images) // recipe.batch_size
+    if not steps:
+        raise DataError(
+            f"{len(images)} training images do not fill one batch of {recipe.batch_size}; lower batch_size."
+        )
     optimizer = _optimizer(net, recipe)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.lr, total_steps=steps * recipe.epochs)
-    first = _resume(workdir / "training.pt", run, weights, optimizer, schedule)
+    log = _resume(workdir / "training.pt", run, weights, optimizer, schedule)
     pictures = torch.from_numpy(np.ascontiguousarray(images.images)).to(device)
     labels = torch.from_numpy(images.labels).to(device)
-    for epoch in range(first, recipe.epochs):
+    for epoch in range(len(log), recipe.epochs):
         start = time.perf_counter()
         loss = _epoch(net, pictures, labels, recipe, epoch, optimizer, schedule)
         if not np.isfinite(loss):
             raise CheckpointError(
                 f"The loss became {loss} in epoch {epoch + 1}; lower training.lr (now {recipe.lr})."
             )
-        _save(workdir, epoch, loss, time.perf_counter() - start, run, weights, optimizer, schedule)
+        log.append([epoch + 1, loss, time.perf_counter() - start])
+        _save(workdir, run, log, weights, optimizer, schedule)
     final = {name: w.detach().cpu() for name, w in weights.items()}
     return replace(
         net, weights=final, info={**(info or {}), "images": images.digest, "recipe": asdict(recipe)}
@@ -169,13 +174,19 @@ def _epoch(net, pictures: Tensor, labels: Tensor, recipe: Recipe, epoch: int, op
     return float(total) / steps
 
 
-def _resume(path: Path, run: dict, weights: dict[str, Tensor], optimizer, schedule) -> int:
-    """Load the state in ``path``, if any; returns the epoch to go on with."""
+def _resume(path: Path, run: dict, weights: dict[str, Tensor], optimizer, schedule) -> list[list]:
+    """Load the state in ``path``, if any; returns the log of the epochs that are done."""
     if not path.exists():
-        return 0
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    if state["run"] != run:
-        changed = sorted(k for k in run if state["run"].get(k) != run[k])
+        return []
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        found = state["run"]
+    except Exception as error:  # whatever a file that is no such state makes torch raise
+        raise CheckpointError(
+            f"{path} is not the state of a training ({type(error).__name__}). Remove it."
+        ) from None
+    if found != run:
+        changed = sorted(k for k in run if found.get(k) != run[k])
         raise CheckpointError(
             f"{path} belongs to another run ({', '.join(changed)} differ). Remove it or use another workdir."
         )
@@ -184,24 +195,20 @@ def _resume(path: Path, run: dict, weights: dict[str, Tensor], optimizer, schedu
             weights[name].copy_(value)
     optimizer.load_state_dict(state["optimizer"])
     schedule.load_state_dict(state["schedule"])
-    return state["epoch"] + 1
+    return state["log"]
 
 
-def _save(
-    workdir: Path, epoch: int, loss: float, seconds: float, run: dict, weights, optimizer, schedule
-) -> None:
-    with (workdir / "log.csv").open("a" if epoch else "w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        if not epoch:
-            writer.writerow(["epoch", "loss_largest", "seconds"])
-        writer.writerow([epoch + 1, f"{loss:.4f}", f"{seconds:.1f}"])
+def _save(workdir: Path, run: dict, log: list[list], weights: dict[str, Tensor], optimizer, schedule) -> None:
     state = {
         "run": run,
-        "epoch": epoch,
+        "log": log,
         "weights": {n: w.detach() for n, w in weights.items()},
         "optimizer": optimizer.state_dict(),
         "schedule": schedule.state_dict(),
     }
-    part = workdir / "training.pt.part"
-    torch.save(state, part)
-    os.replace(part, workdir / "training.pt")
+    write_atomically(workdir / "training.pt", lambda part: torch.save(state, part))
+    lines = [
+        "epoch,loss_largest,seconds",
+        *(f"{epoch},{loss:.4f},{seconds:.1f}" for epoch, loss, seconds in log),
+    ]
+    write_atomically(workdir / "log.csv", lambda part: part.write_text("\n".join(lines) + "\n"))

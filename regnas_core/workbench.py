@@ -14,13 +14,14 @@ import pandas as pd
 from .data import Dataset, ImageSet, load_dataset
 from .errors import RegnasError
 from .evaluate import Evaluator, pick_device
+from .files import write_table
 from .flips import rate_interval
 from .presets import Preset, load_preset
 from .resources import find_path, output_root, run_name
 from .search import Score, SearchResult, evolve, reward, reward_weights
 from .space import Arch, Space
 from .spaces import get_space
-from .store import PredictionStore, write_table
+from .store import PredictionStore
 from .supernet import SuperNet, load_supernet
 from .training import Recipe, train_supernet
 
@@ -102,7 +103,8 @@ class Workbench:
     def score(self, weights: str | tuple[float, float], reference: Arch | None) -> Score:
         """The reward on the search split, as :func:`regnas_core.evolve` wants it.
 
-        Without a reference the reward is Top-1 alone, whatever ``weights`` says about negative flips.
+        Raises:
+            RegnasError: a reward with NFR in it, but no reference.
         """
         if reference is None and reward_weights(weights)[1]:
             raise RegnasError("A reward with NFR in it needs a reference to count negative flips against.")

@@ -11,13 +11,13 @@ import pytest
 
 from regnas_core import flip_report
 from regnas_core.errors import PredictionError
+from regnas_core.files import write_table
 from regnas_core.flip_report import (
     flip_table,
     flips_command,
     format_table,
     per_class_table,
     read_predictions,
-    write_csv,
 )
 from regnas_core.flips import flip_counts
 
@@ -186,7 +186,7 @@ def test_format_is_aligned_text() -> None:
 
 def test_csv_is_replaced_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "new" / "table.csv"
-    write_csv(pd.DataFrame({"n": [1]}), path)
+    write_table(pd.DataFrame({"n": [1]}), path)
     assert path.read_text() == "n\n1\n"
 
     def fail(*_: object) -> None:
@@ -194,7 +194,7 @@ def test_csv_is_replaced_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(flip_report.os, "replace", fail)
     with pytest.raises(OSError, match="disk full"):
-        write_csv(pd.DataFrame({"n": [2]}), path)
+        write_table(pd.DataFrame({"n": [2]}), path)
     assert path.read_text() == "n\n1\n"
     assert os.listdir(path.parent) == ["table.csv"]
 

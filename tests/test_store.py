@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from regnas_core.errors import DataError
-from regnas_core.store import PredictionStore, write_atomically, write_table
+from regnas_core.files import write_atomically, write_table
+from regnas_core.store import PredictionStore
 
 CLASSES = np.random.default_rng(0).integers(0, 20, (3, 50))
 KEYS = ['{"ks":[3]}', '{"ks":[5]}', '{"ks":[7]}']

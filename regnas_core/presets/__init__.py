@@ -113,7 +113,12 @@ def load_preset(name: str, overrides: dict[str, Any] | None = None) -> Preset:
         raise PresetError(
             f"No preset {name!r}; choose one of {', '.join(preset_names())}, or give a .yaml file's path."
         )
-    tree = {"name": path.stem, **(yaml.safe_load(path.read_text()) or {})}
+    tree = _read_yaml(path.read_text(), str(path)) or {}
+    if not isinstance(tree, dict):
+        raise PresetError(
+            f"{path} holds a {type(tree).__name__}; expected keys and values: {', '.join(preset_keys())}."
+        )
+    tree = {"name": path.stem, **tree}
     for key, value in (overrides or {}).items():
         *parents, leaf = key.split(".")
         node = tree
@@ -137,7 +142,7 @@ def parse_overrides(pairs: list[str]) -> dict[str, Any]:
         key, sign, value = pair.partition("=")
         if not sign or not key:
             raise PresetError(f"--set {pair!r}: expected key=value, as search.population=40.")
-        overrides[key.strip()] = yaml.safe_load(value)
+        overrides[key.strip()] = _read_yaml(value, f"--set {pair!r}")
     return overrides
 
 
@@ -148,6 +153,13 @@ def preset_keys(model: type[BaseModel] = Preset, prefix: str = "") -> list[str]:
         nested = isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel)
         keys += preset_keys(info.annotation, f"{prefix}{name}.") if nested else [f"{prefix}{name}"]
     return keys
+
+
+def _read_yaml(text: str, where: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise PresetError(f"{where} is not valid YAML: {error}") from None
 
 
 def _explain(error: dict) -> str:

@@ -54,8 +54,9 @@ class MiniSpace(Space):
 
     def __init__(self, name: str = "mini", **changes) -> None:
         self.name = name
-        self.options = {key: tuple(v) if isinstance(v, list) else v for key, v in changes.items()}
-        self.config = replace(CONFIGS[name], **self.options)
+        given = {key: tuple(v) if isinstance(v, list) else v for key, v in changes.items()}
+        self.config = replace(CONFIGS[name], **given)
+        self.options = {key: v for key, v in given.items() if v != getattr(CONFIGS[name], key)}
         self.genes = tuple(self._genes())
 
     def _genes(self):
