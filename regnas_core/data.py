@@ -91,7 +91,7 @@ class Dataset:
         name: one of :data:`DATASETS`.
         classes: names in label order.
         mean, std: of each channel over the training pictures, in [0, 1].
-        source: where the pictures come from, in words.
+        source: where the pictures come from, in words, without paths of this machine.
         train: pictures that weights are trained on.
         calibration: pictures that BatchNorm statistics are measured on.
         search: pictures that the search scores architectures on; never trained on.
@@ -248,7 +248,8 @@ def _open_benchmark(name: str, root: Path, limits: dict, sizes, seed: int, downl
         indices=indices,
         limits=limits,
     )
-    return Dataset(name, source.classes, *NORMALISATION[name], source.origin, opener)
+    origin = source.origin.replace(str(root), "REGNAS_DATA")
+    return Dataset(name, source.classes, *NORMALISATION[name], origin, opener)
 
 
 def _cut(train_labels: np.ndarray, test_labels: np.ndarray, sizes: Mapping | None, seed: int) -> dict:
@@ -293,7 +294,7 @@ def _open_tree(name, path, root: Path, size, crop_ratio, limits: dict, sizes, se
         crop_ratio=crop_ratio,
         cache=sources.cache_root(root),
     )
-    return Dataset(name, train_tree.classes, *NORMALISATION[name], f"image tree {home}", opener)
+    return Dataset(name, train_tree.classes, *NORMALISATION[name], f"image tree {home.name}", opener)
 
 
 def _from_trees(

@@ -69,7 +69,7 @@ def test_folder_is_cut_into_disjoint_splits(tree, tmp_path):
             part.labels.dtype == np.int64 and part.classes == ("cat", "dog") and part.name == f"folder/{name}"
         )
         assert [key >= 100 for key in keys(part)] == part.labels.astype(bool).tolist()
-    assert dataset.source == f"image tree {tree}"
+    assert dataset.source == f"image tree {tree.name}"
 
 
 def test_folder_sizes_seed_and_limit(tree, tmp_path):
