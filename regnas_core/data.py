@@ -11,7 +11,6 @@ Pictures are looked for, and kept, under ``REGNAS_DATA`` (default: the user's ca
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -22,6 +21,7 @@ import numpy as np
 from . import folder, glyphs, sources
 from .errors import DataError
 from .files import write_atomically
+from .resources import data_root
 from .splits import SPLITS, draw_split, read_split
 
 # Mean and standard deviation of each channel over the training pictures, in [0, 1].
@@ -111,15 +111,6 @@ class Dataset:
     test = cached_property(lambda self: self.open_split("test"))
 
 
-def data_root() -> Path:
-    """Folder of the data: ``REGNAS_DATA``, or else the user's cache folder."""
-    if given := os.environ.get("REGNAS_DATA"):
-        return Path(given).expanduser()
-    import pooch
-
-    return Path(pooch.os_cache("regnas"))
-
-
 def load_dataset(
     name: str,
     *,
@@ -142,7 +133,7 @@ def load_dataset(
     Args:
         name: one of :data:`DATASETS`.
         path: the tree, for "folder" (and for "imagenet", if it is not in ``<root>/imagenet``).
-        root: where data lies and is kept; default :func:`data_root`.
+        root: where data lies and is kept; default :func:`regnas_core.resources.data_root`.
         size: side of the pictures in pixels; for trees (default 224), fixed for the others.
         crop_ratio: for trees: resize the shorter side to ``size / crop_ratio`` and cut out the centre
             (default 0.875 for "imagenet"); without it, other sizes are resized to a square.
@@ -225,7 +216,7 @@ def _glyph_pool(root: Path, expected: str) -> np.ndarray:
         raise DataError(
             f"The glyphs drawn here differ from the recorded ones (NumPy {np.__version__}), so that shipped "
             "checkpoints and results do not apply. If glyphs.py or its atlas was changed on purpose, run: "
-            "python -m regnas_core.splits glyphs"
+            "python -m regnas_core.draw_splits glyphs"
         )
     write_atomically(path, lambda part: np.save(part, images))
     return images

@@ -73,3 +73,12 @@ def find_path(path: str) -> Path:
     """A path that a preset names: relative to the working directory, else to the output root."""
     given = Path(path).expanduser()
     return given if given.exists() or given.is_absolute() else output_root() / given
+
+
+def data_root() -> Path:
+    """Folder of the data: ``REGNAS_DATA``, or else the user's cache folder."""
+    if given := os.environ.get("REGNAS_DATA"):
+        return Path(given).expanduser()
+    import pooch
+
+    return Path(pooch.os_cache("regnas"))

@@ -5,7 +5,7 @@ search are numbers of training pictures; test numbers the test pictures, which i
 (only the glyphs have one numbering for all, because they are one pool). ``split.json`` says so beside
 the files, with rule, seed, sizes, checksums and the command that draws them again::
 
-    python -m regnas_core.splits glyphs cifar10
+    python -m regnas_core.draw_splits glyphs cifar10
 """
 
 from __future__ import annotations
@@ -150,63 +150,3 @@ def _sha256(path: Path) -> str:
     if path.suffix == ".txt":  # a checkout may have turned line ends into its system's
         content = content.replace(b"\r\n", b"\n")
     return hashlib.sha256(content).hexdigest()
-
-
-def _draw_glyphs(folder: Path) -> None:
-    from .glyphs import CLASSES, POOL, SEED, draw_pool
-
-    images, _ = draw_pool()
-    stops = np.cumsum([50_000, 1_024, 10_000, 20_000])
-    indices = dict(zip(SPLITS, np.split(np.arange(POOL), stops[:-1]), strict=True))
-    info = {
-        "dataset": "glyphs",
-        "rule": f"Picture i shows class i mod {len(CLASSES)}; the pool is cut into consecutive stretches.",
-        "numbering": "All four files number pictures of one pool.",
-        "seed": SEED,
-        "pixels_sha256": hashlib.sha256(images).hexdigest(),
-        "command": "python -m regnas_core.splits glyphs",
-    }
-    write_split(folder, indices, info)
-
-
-def _draw_cifar10(folder: Path) -> None:
-    from .data import data_root
-    from .sources import luminance, open_source
-
-    seed, source = 0, open_source("cifar10", data_root(), download=True)
-    cut = draw_split(source.labels["train"], {"calibration": 1_024, "search": 10_000, "train": None}, seed)
-    cut |= draw_split(source.labels["test"], {"test": None}, seed)
-    folder.mkdir(parents=True, exist_ok=True)
-    np.save(folder / "luminance.npy", np.concatenate([luminance(part) for part in source.images.values()]))
-    info = {
-        "dataset": "cifar10",
-        "rule": RULE,
-        "numbering": "train, calibration and search number the 50,000 training pictures, test numbers the "
-        "10,000 test pictures. Both numberings start at 0 and go by class (alphabetical), then by order of "
-        "appearance within the class.",
-        "fingerprint": "luminance.npy: mean luminance (0-255) of the training, then of the test pictures. "
-        "pixels_sha256 is of the copy of CIFAR-10 that it was taken from; other copies differ a little.",
-        "pixels_sha256": {part: hashlib.sha256(images).hexdigest() for part, images in source.images.items()},
-        "seed": seed,
-        "command": "python -m regnas_core.splits cifar10",
-    }
-    write_split(folder, cut, info)
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Draw the shipped splits again, into ``data_splits/``."""
-    import argparse
-
-    draw = {"glyphs": _draw_glyphs, "cifar10": _draw_cifar10}
-    parser = argparse.ArgumentParser(prog="python -m regnas_core.splits", description=main.__doc__)
-    parser.add_argument("datasets", nargs="+", choices=draw)
-    parser.add_argument("--out", type=Path, help="write here instead of data_splits/")
-    options = parser.parse_args(arguments)
-    for name in options.datasets:
-        folder = (options.out or project_path("data_splits")) / name
-        draw[name](folder)
-        print(f"wrote {folder}")
-
-
-if __name__ == "__main__":
-    main()

@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from regnas_core import data, folder, sources
+from regnas_core import folder, sources
 from regnas_core.data import ImageSet, load_dataset
 from regnas_core.errors import DataError
+from regnas_core.resources import data_root
 from regnas_core.splits import SPLITS, read_split
 
 
@@ -258,9 +259,9 @@ def test_import_is_light():
 
 def test_data_root(monkeypatch):
     monkeypatch.setenv("REGNAS_DATA", "~/somewhere")
-    assert data.data_root() == Path.home() / "somewhere"
+    assert data_root() == Path.home() / "somewhere"
     monkeypatch.delenv("REGNAS_DATA")
-    assert "regnas" in str(data.data_root())
+    assert "regnas" in str(data_root())
 
 
 def test_read_only_data_is_decoded_elsewhere(tmp_path, monkeypatch):
@@ -453,7 +454,7 @@ def test_damaged_torchvision_files_are_refused(canonical, tmp_path, monkeypatch)
 
 
 def test_all_of_cifar10():
-    root = data.data_root()
+    root = data_root()
     try:
         dataset = load_dataset("cifar10", root=root, download=False)
     except DataError as error:

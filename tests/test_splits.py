@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regnas_core import resources, splits
+from regnas_core import draw_splits, resources, splits
 from regnas_core.errors import DataError
 
 SHIPPED = {"glyphs": 81_024, "cifar10": 50_000}
@@ -121,7 +121,7 @@ def test_command_draws_the_shipped_cifar10_split_again(tmp_path, monkeypatch):
     images = {part: np.zeros((len(labels[part]), 3, 1, 1), np.uint8) for part in labels}
     source = sources.Source(images, labels, tuple("0123456789"), "a test")
     monkeypatch.setattr(sources, "open_source", lambda *args, **kwargs: source)
-    splits.main(["cifar10", "--out", str(tmp_path)])
+    draw_splits.main(["cifar10", "--out", str(tmp_path)])
     shipped = resources.project_path("data_splits/cifar10")
     for name in splits.SPLITS:
         assert (tmp_path / "cifar10" / f"{name}.txt").read_text() == (shipped / f"{name}.txt").read_text()
