@@ -101,6 +101,7 @@ def fig3(table: pd.DataFrame) -> Figure:
         ax.set_title(f"{title}\n{grown:.2f}× the weights, keeps {share:.0%}", fontsize=8)
         ax.set(xlim=(-0.1, widest * 1.25), yticks=[], xlabel="expansion")
         ax.spines["left"].set_visible(False)
+    axes[0].set_ylim(-((table["stage"].max() - 1) * (deepest + 0.7) + deepest + 0.4), 0.2)
     for stage in sorted(table["stage"].unique()):
         top = -((stage - 1) * (deepest + 0.7) + 0.4)
         axes[0].text(
@@ -123,7 +124,6 @@ def _layer(ax, row, y: float) -> None:
     text = f"{row.reference_kernel}→{row.kernel}" if grown else f"{row.kernel}×{row.kernel}"
     style = {"color": COLOURS["new"], "fontweight": "bold"} if grown else {"color": "black"}
     ax.text(row.expand + 0.1, y + 0.4, text, va="center", fontsize=7, **style)
-    ax.set_ylim(y - 0.6, 0.2)
 
 
 @styled
