@@ -18,8 +18,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from .arch import Arch
 from .errors import DataError, PredictionError, RegnasError
-from .space import Arch
 from .steps import BatchNorm, Conv, Step
 from .supernet import SuperNet, read, run_op, run_step
 

@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from .arch import Arch
 from .errors import InfeasibleError
 from .intervals import mean_over_seeds
-from .space import Arch, Space
+from .space import Space
 from .workbench import Workbench
 
 DESIGNS = {"R0": ("R0", False), "R1": ("R1", False), "R2": ("R2", False), "R2+CAS": ("R2", True)}

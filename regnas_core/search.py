@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
+from .arch import Arch
 from .errors import RegnasError
-from .space import Arch, Cost, Space
+from .space import Cost, Space
 
 Score = Callable[[list[Arch]], Sequence[float]]
 REWARDS = {"R0": (1.0, 0.0), "R1": (0.0, 1.0), "R2": (1.0, 1.0)}  # name → (λ1, λ2)

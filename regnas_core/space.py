@@ -1,4 +1,4 @@
-"""Search spaces: genes, canonical architectures, sampling, mutation, crossover, and CAS.
+"""Search spaces: sampling, mutation, crossover, and CAS.
 
 CAS (constrained architecture search, paper Sec. 3.2) demands that a target contain every weight of
 the reference. Its three rules — add layers to a stage, add channels, extend kernels — all say the
@@ -10,73 +10,18 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import cached_property, lru_cache
 from math import prod
-from typing import Any
 
 import numpy as np
 
 from . import steps as st
+from .arch import Arch, Gene, identity
 from .errors import GeneError, InfeasibleError
 
-Cost = Callable[["Arch"], float]
+Cost = Callable[[Arch], float]
 Values = list  # one value a gene, in the space's order; None where the layer is switched off
-
-
-@dataclass(frozen=True)
-class Gene:
-    """One decision of a search space.
-
-    Attributes:
-        name: the gene's name in the literature of its space; genes of one name form a list.
-        choices: allowed values, ascending.
-        depth_of: stage whose number of layers this gene sets, for depth genes.
-        layer: ``(stage, i)`` for a gene of the stage's i-th layer: active when the depth exceeds i.
-        grows: whether a larger value contains the weights of a smaller one (not so for resolution).
-    """
-
-    name: str
-    choices: tuple[int, ...]
-    depth_of: int | None = None
-    layer: tuple[int, int] | None = None
-    grows: bool = True
-
-
-@dataclass(frozen=True)
-class Arch:
-    """A canonical architecture: equal networks are equal, hashable values.
-
-    ``genes`` maps each gene's name to its value, or to a tuple with ``None`` for the layers that the
-    depth switches off. Genes read as attributes: ``arch.ks``.
-    """
-
-    space: str
-    items: tuple[tuple[str, int | tuple[int | None, ...]], ...]
-
-    @property
-    def genes(self) -> dict[str, int | tuple[int | None, ...]]:
-        return dict(self.items)
-
-    def __getattr__(self, name: str):
-        for gene, value in object.__getattribute__(self, "items"):
-            if gene == name:
-                return value
-        raise AttributeError(f"{self.space} architectures have no gene {name!r}")
-
-    def __str__(self) -> str:
-        return json.dumps(self.genes, separators=(",", ":"))
-
-
-def identity(name: str, options: Mapping[str, Any]) -> str:
-    """What tells a space from others: its name, and what was changed against what the name stands for."""
-    changes = ", ".join(f"{key}={_tupled(value)}" for key, value in sorted(options.items()))
-    return f"{name}({changes})" if changes else name
-
-
-def _tupled(value: Any) -> Any:
-    return tuple(map(_tupled, value)) if isinstance(value, list | tuple) else value
 
 
 class Space(ABC):

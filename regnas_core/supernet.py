@@ -18,9 +18,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from .arch import Arch, identity
 from .errors import CheckpointError
 from .files import write_atomically
-from .space import Arch, Space, identity
+from .space import Space
 from .spaces import get_space
 from .steps import BatchNorm, Conv, GlobalPool, Linear, Op, PixelUnshuffle, Region, Relu, Step, regions
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .arch import Arch
 from .data import Dataset, ImageSet, load_dataset
 from .errors import RegnasError
 from .evaluate import Evaluator, pick_device
@@ -19,7 +20,7 @@ from .flips import rate_interval
 from .presets import Preset, load_preset
 from .resources import find_path, output_root, run_name
 from .search import Score, SearchResult, evolve, reward, reward_weights
-from .space import Arch, Space
+from .space import Space
 from .spaces import get_space
 from .store import PredictionStore
 from .supernet import SuperNet, load_supernet

@@ -12,7 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cache
 
-from ..space import Arch, Gene, Space
+from ..arch import Arch, Gene
+from ..space import Space
 from ..steps import BatchNorm, Conv, GlobalPool, Linear, PixelUnshuffle, Region, Relu, Shape, Step
 
 
