@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 CLASSES = tuple("ABCDEFGHJKLMNPRSTUXY")  # without look-alikes: I O Q V W Z and digits
 FONTS = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import wraps
+from io import BytesIO
 from pathlib import Path
 
 import matplotlib as mpl
@@ -62,9 +63,19 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
     return drawn
 
 
+class Drawing(Figure):
+    """A Figure that a notebook shows by itself, whatever its matplotlib backend."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = BytesIO()
+        with mpl.rc_context(STYLE):
+            self.savefig(buffer, format="png", dpi=120, metadata={"Software": None})
+        return buffer.getvalue()
+
+
 def new_figure(width: float = 4.2, height: float = 3.0, **kwargs) -> tuple[Figure, np.ndarray]:
     """A Figure (sizes in inches) that no global state knows of, and its axes as an array."""
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = Drawing(figsize=(width, height), layout="constrained")
     return figure, np.atleast_1d(figure.subplots(**kwargs))
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import nbformat
 import pandas as pd
 from jinja2 import Environment, PackageLoader, select_autoescape
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from .errors import NotebookError
 from .files import write_atomically

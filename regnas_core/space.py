@@ -39,7 +39,7 @@ class Space(ABC):
 
     @abstractmethod
     def steps(self, arch: Arch) -> tuple[st.Step, ...]:
-        """The ordered steps of ``arch``."""
+        """The ordered steps of ``arch``; a GeneError where it belongs to another space."""
 
     @abstractmethod
     def input_shape(self, arch: Arch) -> st.Shape:
@@ -236,8 +236,7 @@ class Space(ABC):
         return {gene.name for gene in self.genes if gene.layer is None and gene.depth_of is None}
 
     def _values(self, arch: Arch) -> Values:
-        if arch.space != self.identity:
-            raise GeneError(f"An architecture of {arch.space} was given to the space {self.identity}.")
+        self._check_own(arch)
         values: Values = [None] * len(self.genes)
         for name, value in arch.items:
             slots = self._slots[name]
@@ -279,6 +278,10 @@ class Space(ABC):
             gene.choices if value is None or not gene.grows else tuple(c for c in gene.choices if c >= value)
             for gene, value in zip(self.genes, self._values(reference), strict=True)
         )
+
+    def _check_own(self, arch: Arch) -> None:
+        if arch.space != self.identity:
+            raise GeneError(f"An architecture of {arch.space} was given to the space {self.identity}.")
 
     def _check_member(self, arch: Arch, reference: Arch | None) -> None:
         if reference is not None and not self.contains(arch, reference):

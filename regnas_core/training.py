@@ -15,7 +15,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from .data import ImageSet
 from .errors import CheckpointError, DataError
@@ -180,7 +180,7 @@ def _resume(path: Path, run: dict, weights: dict[str, Tensor], optimizer, schedu
         return []
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        found = state["run"]
+        found, log = state["run"], state["log"]
     except Exception as error:  # whatever a file that is no such state makes torch raise
         raise CheckpointError(
             f"{path} is not the state of a training ({type(error).__name__}). Remove it."
@@ -195,7 +195,8 @@ def _resume(path: Path, run: dict, weights: dict[str, Tensor], optimizer, schedu
             weights[name].copy_(value)
     optimizer.load_state_dict(state["optimizer"])
     schedule.load_state_dict(state["schedule"])
-    return state["log"]
+    _write_log(path.parent, log)  # the run may have been killed between the two files
+    return log
 
 
 def _save(workdir: Path, run: dict, log: list[list], weights: dict[str, Tensor], optimizer, schedule) -> None:
@@ -207,6 +208,10 @@ def _save(workdir: Path, run: dict, log: list[list], weights: dict[str, Tensor],
         "schedule": schedule.state_dict(),
     }
     write_atomically(workdir / "training.pt", lambda part: torch.save(state, part))
+    _write_log(workdir, log)
+
+
+def _write_log(workdir: Path, log: list[list]) -> None:
     lines = [
         "epoch,loss_largest,seconds",
         *(f"{epoch},{loss:.4f},{seconds:.1f}" for epoch, loss, seconds in log),

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from regnas_core import Evaluator, SuperNet, evaluate
-from regnas_core.errors import DataError, PredictionError, RegnasError
+from regnas_core import Evaluator, SuperNet, evaluate, get_space
+from regnas_core.errors import DataError, GeneError, PredictionError, RegnasError
 from regnas_core.space import Arch
 from regnas_core.steps import BatchNorm, Conv, Region, Relu, Step
 
@@ -147,6 +147,37 @@ def test_images_may_be_bytes_or_normalised_floats_of_numpy_or_torch(
     assert floats.equal(floats_before) and (images == bytes_before).all()  # inputs are left as they are
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_floats_of_any_precision_are_taken_in_that_of_the_weights(net, archs, images, calibration, dtype):
+    """NumPy makes float64 unless told otherwise; weights are float32 unless told otherwise."""
+    net = net.to(dtype)
+    pixels, shown = (net.normalise(torch.from_numpy(x)).float().numpy() for x in (calibration, images))
+    predicted, moments = [], []
+    for given in (np.float32, np.float64):
+        evaluator = Evaluator(net, pixels.astype(given), device="cpu", calibration_batch=20, batch_size=8)
+        predicted.append(evaluator.predict(archs, shown.astype(given)))
+        layers = [m for m in evaluator.extract(archs[0]).modules() if isinstance(m, nn.BatchNorm2d)]
+        moments.append(torch.cat([torch.cat((m.running_mean, m.running_var)) for m in layers]))
+    assert (predicted[0] == predicted[1]).all() and len(np.unique(predicted[0])) == CLASSES
+    assert moments[0].dtype == dtype and moments[0].equal(moments[1])
+
+
+def test_images_that_may_not_be_written_are_read(net, evaluator, archs, images, calibration):
+    """And without a warning, which pytest makes an error here; as of a file, or of np.broadcast_to."""
+    expected = evaluator.predict(archs, images)
+    locked, floats = images.copy(), net.normalise(torch.from_numpy(images)).numpy()
+    for array in (locked, floats):
+        array.flags.writeable = False
+        assert (evaluator.predict(archs, array) == expected).all()
+    assert (locked == images).all() and not locked.flags.writeable
+    pictures = calibration.copy()
+    pictures.flags.writeable = False
+    other = Evaluator(net, pictures, device="cpu", calibration_batch=20, batch_size=8)
+    assert (other.predict(archs, images) == expected).all()
+    repeated = other.predict(archs, np.broadcast_to(images[3], (5, *SHAPE)))
+    assert (repeated == expected[:, [3] * 5]).all()
+
+
 def test_no_networks_have_no_predictions(evaluator, images):
     assert evaluator.predict([], images).shape == (0, 29)
 
@@ -220,6 +251,33 @@ def test_images_of_another_shape_are_refused(net, evaluator, archs, shape):
         evaluator.predict(archs, np.zeros(shape, np.uint8))
     with pytest.raises(DataError, match=message):
         Evaluator(net, torch.zeros(shape, dtype=torch.uint8), device="cpu")
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.int32, np.int8, np.uint16, np.bool_])
+def test_integers_other_than_bytes_are_refused(net, evaluator, archs, dtype):
+    """Scaled or not? Nobody can tell."""
+    whole = np.ones((4, *SHAPE), dtype)
+    name = np.dtype(dtype).name
+    message = rf"Images are torch\.{name}; give uint8 \(0 to 255\), or floats that are normalised"
+    for images in (whole, torch.from_numpy(whole)):
+        with pytest.raises(DataError, match=message):
+            evaluator.predict(archs, images)
+        with pytest.raises(DataError, match=message):
+            Evaluator(net, images, device="cpu")
+
+
+def test_architectures_of_another_space_are_refused(net, evaluator, images):
+    """Of other strides, its genes would fit, and its predictions be those of another network."""
+    options = OPTIONS | {"strides": (2, 1, 1)}
+    stranger = get_space("mini", **options).smallest
+    for use in (
+        lambda: evaluator.predict([stranger], images),
+        lambda: evaluator.extract(stranger),
+        lambda: net.forward(stranger, net.normalise(torch.from_numpy(images))),
+        lambda: net.extract(stranger),
+    ):
+        with pytest.raises(GeneError, match=r"An architecture of mini\(.*strides=\(2, 1, 1\).* was given to"):
+            use()
 
 
 def test_logits_that_are_not_finite_are_an_error_of_the_networks_that_have_them(net, images, calibration):

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from regnas_core import flip_report
 from regnas_core.errors import PredictionError
-from regnas_core.files import write_table
 from regnas_core.flip_report import (
     flip_table,
     flips_command,
@@ -182,21 +179,6 @@ def test_format_is_aligned_text() -> None:
         "a              8     2.50      -",
         "long       10000    12.35  0.500",
     ]
-
-
-def test_csv_is_replaced_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "new" / "table.csv"
-    write_table(pd.DataFrame({"n": [1]}), path)
-    assert path.read_text() == "n\n1\n"
-
-    def fail(*_: object) -> None:
-        raise OSError("disk full")
-
-    monkeypatch.setattr(flip_report.os, "replace", fail)
-    with pytest.raises(OSError, match="disk full"):
-        write_table(pd.DataFrame({"n": [2]}), path)
-    assert path.read_text() == "n\n1\n"
-    assert os.listdir(path.parent) == ["table.csv"]
 
 
 # Command ---------------------------------------------------------------------------------------------

@@ -167,3 +167,50 @@ def test_missing_presets_and_sections_are_named(tmp_path):
     (tmp_path / "empty.yaml").write_text("")
     with pytest.raises(PresetError, match=r"(?s)title: Field required.*data: .*search: "):
         load_preset(str(tmp_path / "empty.yaml"))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"title: [",
+        b"title: a: b",
+        b"seeds: 3\n\ttitle: x",
+        b"title: {a: 1}}",
+        b"title: \x00",
+        b"\xff\xfe\xff",
+        b"title: 2026-02-30",
+    ],
+)
+def test_a_preset_that_is_no_yaml_is_named(tmp_path, content):
+    path = tmp_path / "own.yaml"
+    path.write_bytes(content)
+    with pytest.raises(PresetError, match=r"own\.yaml is not valid YAML: \w"):
+        load_preset(str(path))
+
+
+def test_a_preset_may_have_any_letters_and_any_encoding_of_yaml(tmp_path, monkeypatch):
+    for encoding in ("utf-8", "utf-16"):
+        path = tmp_path / f"{encoding}.yaml"
+        path.write_text(OWN.replace("My own", "Größe → 網"), encoding=encoding)
+        assert load_preset(str(path)).title == "Größe → 網"
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"), [("- title\n- data\n", "list"), ("title", "str"), ("3", "int"), ("2026-02-03", "date")]
+)
+def test_a_preset_that_is_no_mapping_is_answered_with_the_keys(tmp_path, text, kind):
+    path = tmp_path / "own.yaml"
+    path.write_text(text)
+    with pytest.raises(
+        PresetError, match=rf"own\.yaml holds a {kind}; expected keys and values: .*search\.population"
+    ):
+        load_preset(str(path))
+    with pytest.raises(PresetError, match=f"own.yaml holds a {kind}"):
+        load_preset(str(path), {"title": "My own"})
+
+
+@pytest.mark.parametrize("value", ["[1", "{a: 1", "a: b: c", "'x", "@x", "2026-02-30"])
+def test_an_override_that_is_no_yaml_is_named(value):
+    with pytest.raises(PresetError) as caught:
+        parse_overrides(["seed=1", f"data.path={value}"])
+    assert str(caught.value).startswith(f"--set {f'data.path={value}'!r} is not valid YAML: ")

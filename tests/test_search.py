@@ -113,7 +113,6 @@ def test_a_search_beats_random_sampling_of_the_same_size():
         assert found.log["score"].max() > by_chance + 40
 
 
-@pytest.mark.filterwarnings("ignore:.*search ended early")  # the optimum was found long before
 @pytest.mark.parametrize("constrained", [False, True])
 def test_a_search_finds_the_optimum(constrained):
     ref = (
@@ -126,9 +125,31 @@ def test_a_search_finds_the_optimum(constrained):
         assert evolve(SPACE, closeness, seed=seed, reference=ref).best == GOAL
 
 
-@pytest.mark.filterwarnings("ignore:.*search ended early")
 def test_a_population_that_has_converged_does_not_end_the_search():
-    assert len(evolve(SPACE, closeness, seed=0).log) == 1525
+    found = evolve(SPACE, closeness, seed=0)
+    assert (len(found.log), found.stopped) == (1525, None)
+    assert found.log.groupby("generation").size().tolist() == [100] + 19 * [75]
+
+
+@pytest.mark.parametrize(("mutation_prob", "origin"), [(0.1, "mutation"), (0.0, "random")])
+def test_where_relatives_are_all_known_mutants_and_then_newcomers_take_their_place(mutation_prob, origin):
+    """A single parent crossed with itself is itself; and so it is mutated with probability 0."""
+    found = evolve(
+        SPACE,
+        rugged,
+        generations=3,
+        population=5,
+        parent_ratio=0.2,
+        mutation_ratio=0.0,
+        mutation_prob=mutation_prob,
+        max_cost=BUDGET,
+        reference=REF,
+    )
+    assert found.stopped is None and len(set(found.archs)) == 13
+    assert found.log.groupby("generation").size().tolist() == [5, 4, 4]
+    assert set(found.log.loc[found.log["generation"] > 1, "origin"]) == {origin}  # what it is, not was to be
+    assert max(map(SPACE.macs, found.archs)) <= BUDGET
+    assert all(SPACE.contains(arch, REF) for arch in found.archs) and REF not in found.archs
 
 
 def test_a_seeded_search_is_pinned():

@@ -98,16 +98,101 @@ def test_unknown_names_are_answered_with_the_known_ones():
         get_space("ofa")
     with pytest.raises(GeneError, match=r"mini: .*'depth'.*MiniConfig"):
         get_space("mini", depth=(1, 2))
-    with pytest.raises(AttributeError, match="mini architectures have no gene 'w'"):
+    with pytest.raises(AttributeError, match=r"^mini architectures have no gene 'w'$"):
+        _ = MINI.smallest.w
+    tiny = r"mini\(depths=\(1, 2\), expansions=\(2,\), kernels=\(3, 5\)\)"
+    with pytest.raises(AttributeError, match=f"^{tiny} architectures have no gene 'w'$"):
         _ = TINY.smallest.w
 
 
-def test_an_architecture_of_another_space_is_refused():
-    stranger = get_space("mini-cifar10").smallest
-    with pytest.raises(GeneError, match="'mini-cifar10' was given to the space 'mini'"):
-        MINI.sample(np.random.default_rng(0), containing=stranger)
-    with pytest.raises(GeneError, match="'mini-cifar10' was given to the space 'mini'"):
-        MINI.mutate(stranger, np.random.default_rng(0))
+def test_an_architecture_carries_the_identity_of_its_space():
+    assert (MINI.identity, get_space("mini-cifar10").identity) == ("mini", "mini-cifar10")
+    space = get_space("mini", head=16, classes=5, kernels=(3, 5, 7))  # these are mini's kernels anyway
+    assert space.identity == "mini(classes=5, head=16)"
+    for arch in (space.smallest, space.largest, space.sample(np.random.default_rng(0))):
+        assert arch.space == space.identity and space.parse(str(arch)).space == space.identity
+    again = get_space("mini", classes=5, head=16)
+    assert again.smallest == space.smallest != MINI.smallest
+    assert get_space("mini", widths=[8, 8, 8]).identity == get_space("mini", widths=(8, 8, 8)).identity
+
+
+STRANGERS = {
+    "mini-cifar10": get_space("mini-cifar10"),
+    "mini(strides=(2, 1, 1))": get_space("mini", strides=(2, 1, 1)),  # all genes would fit
+    TINY.identity: TINY,  # its lists of genes are shorter
+    "mini(depths=(2, 3, 4, 5))": get_space("mini", depths=(2, 3, 4, 5)),  # and longer
+}
+
+
+@pytest.mark.parametrize("name", STRANGERS)
+def test_an_architecture_of_another_space_is_refused(name):
+    rng, space, own = np.random.default_rng(0), STRANGERS[name], MINI.smallest
+    assert space.identity == name
+    for stranger in (space.smallest, space.largest):
+        for use in (
+            lambda arch=stranger: MINI.sample(rng, containing=arch),
+            lambda arch=stranger: MINI.size(containing=arch),
+            lambda arch=stranger: MINI.mutate(arch, rng),
+            lambda arch=stranger: MINI.mutate(own, rng, containing=arch),
+            lambda arch=stranger: MINI.mutate(arch, rng, containing=own),
+            lambda arch=stranger: MINI.crossover(arch, own, rng),
+            lambda arch=stranger: MINI.crossover(own, arch, rng),
+            lambda arch=stranger: MINI.crossover(own, own, rng, containing=arch),
+            lambda arch=stranger: MINI.steps(arch),
+            lambda arch=stranger: MINI.macs(arch),
+            lambda arch=stranger: MINI.params(arch),
+            lambda arch=stranger: MINI.contains(own, arch),
+            lambda arch=stranger: MINI.shared_weights(arch, own),
+        ):
+            with pytest.raises(GeneError) as caught:
+                use()
+            assert str(caught.value) == f"An architecture of {name} was given to the space mini."
+
+
+@pytest.mark.parametrize("text", ["", "{", "ks", "3", "null", "[1, 2]", '"abc"', "{'ks': [3]}", '{"ks": [3]'])
+def test_text_that_is_no_architecture_is_answered_with_one(text):
+    with pytest.raises(GeneError) as caught:
+        MINI.parse(text)
+    assert str(caught.value) == f"{text!r} is no architecture; expected genes as JSON: {MINI.smallest}."
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("{}", r"genes missing \['d', 'e', 'ks'\]"), ('{"w": 3}', r"genes unknown \['w'\]; expected exactly")],
+)
+def test_json_of_other_genes_is_answered_with_the_known_ones(text, message):
+    with pytest.raises(GeneError, match=message):
+        MINI.parse(text)
+
+
+@pytest.mark.parametrize("depths", [(1,), (1, 2)])
+def test_a_space_of_one_stage_keeps_its_lists(depths):
+    space = get_space("mini", widths=(8,), strides=(2,), kernels=(3, 5), expansions=(2, 3), depths=depths)
+    everything, rng = enumerated(space), np.random.default_rng(0)
+    assert space.size() == len(everything) == {(1,): 4, (1, 2): 20}[depths]
+    for arch in everything:
+        assert all(type(value) is tuple for value in arch.genes.values())
+        assert (len(arch.ks), len(arch.e), len(arch.d)) == (depths[-1], depths[-1], 1)
+        assert space.parse(str(arch)) == arch == space.arch(**arch.genes)
+        assert len(space.steps(arch)) == arch.d[0] + 2
+        assert space.size(containing=arch) == sum(space.contains(a, arch) for a in everything)
+    assert {space.sample(rng) for _ in range(400)} == set(everything)
+    reached = {arch := space.smallest}
+    for _ in range(1000):
+        reached.add(arch := space.mutate(space.crossover(arch, space.largest, rng), rng, 0.5))
+    assert reached == set(everything)
+
+
+def test_genes_of_the_whole_network_are_values_and_not_lists():
+    """Also in a space of one stage, where a list of depths is as long."""
+
+    class Resolved(type(TINY)):
+        def _genes(self):
+            yield from super()._genes()
+            yield Gene("r", (32, 40, 48), grows=False)
+
+    arch = Resolved("mini", widths=(8,), strides=(2,)).smallest
+    assert (arch.r, arch.d, arch.ks) == (32, (2,), (3, 3, None, None))
 
 
 # ── size ─────────────────────────────────────────────────────────────────────────────────────────
@@ -309,6 +394,37 @@ def test_parents_without_the_reference_are_refused():
     for pair in ((ref, TINY.smallest), (TINY.smallest, ref)):
         with pytest.raises(InfeasibleError, match="parent does not contain the reference"):
             TINY.crossover(*pair, rng, containing=ref)
+
+
+@pytest.mark.parametrize("containing", [None, REF], ids=["free", "reference"])
+def test_parents_over_the_budget_are_refused(containing):
+    rng, parent = np.random.default_rng(0), TINY.largest
+    cost, small = TINY.macs(parent), REF
+    limits = {"containing": containing, "max_cost": cost - 1}
+    message = (
+        rf"a parent costs {cost:,}, over the budget of {cost - 1:,}\. Draw parents with sample\(rng, max_cost"
+    )
+    for use in (
+        lambda: TINY.mutate(parent, rng, 0.0, **limits),
+        lambda: TINY.crossover(parent, parent, rng, **limits),
+    ):
+        with pytest.raises(InfeasibleError, match=message):
+            use()
+    # Never a product over budget, whatever the parents: a child that fits, or the error.
+    refused = 0
+    for make in (
+        lambda: TINY.mutate(parent, rng, 0.3, **limits),
+        lambda: TINY.crossover(parent, small, rng, **limits),
+    ):
+        for _ in range(200):
+            try:
+                assert TINY.macs(make()) < cost
+            except InfeasibleError as error:
+                assert "a parent costs" in str(error)
+                refused += 1
+    assert 0 < refused < 400
+    children = [TINY.crossover(small, parent, rng, **limits) for _ in range(200)]  # towards the first parent
+    assert max(map(TINY.macs, children)) < cost
 
 
 # ── randomness ───────────────────────────────────────────────────────────────────────────────────

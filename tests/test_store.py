@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from regnas_core.errors import DataError
-from regnas_core.files import write_atomically, write_table
+from regnas_core.files import write_atomically
 from regnas_core.store import PredictionStore
 
 CLASSES = np.random.default_rng(0).integers(0, 20, (3, 50))
@@ -29,35 +28,6 @@ def folder(tmp_path) -> Path:
 def shard(folder: Path) -> Path:
     (path,) = folder.iterdir()
     return path
-
-
-# ── writing ──────────────────────────────────────────────────────────────────────────────────────
-def test_a_crash_while_writing_leaves_the_old_content_and_no_part(tmp_path):
-    path = tmp_path / "new" / "table.txt"
-    assert write_atomically(path, lambda part: part.write_text("old")) == path
-
-    def crash(part: Path) -> None:
-        part.write_text("half")
-        assert part.parent == path.parent and part.suffix == path.suffix
-        assert path.read_text() == "old"
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        write_atomically(path, crash)
-    assert [p.name for p in path.parent.iterdir()] == ["table.txt"]
-    assert path.read_text() == "old"
-    with path.open() as reader:
-        write_atomically(path, lambda part: part.write_text("new"))
-        assert reader.read() == "old"  # another file in its place, not the same one written over
-    assert path.read_text() == "new"
-
-
-@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
-def test_tables_come_back_in_either_format(tmp_path, suffix):
-    frame = pd.DataFrame({"arch": KEYS, "top1_pct": [70.5, 1 / 3, np.nan], "seed": [0, 1, 2]})
-    path = write_table(frame, tmp_path / "searches" / f"log{suffix}")
-    read = {".csv": pd.read_csv, ".parquet": pd.read_parquet}[suffix]
-    pd.testing.assert_frame_equal(read(path), frame)
 
 
 # ── predictions ──────────────────────────────────────────────────────────────────────────────────

@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from regnas_core import SuperNet, load_supernet
+from regnas_core import SuperNet, get_space, load_supernet
 from regnas_core.errors import CheckpointError
 from regnas_core.supernet import packaged_checkpoint
 
@@ -62,13 +62,16 @@ def test_to_makes_a_copy_of_another_dtype(net):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_normalise_standardises_bytes_and_leaves_floats_alone(net, dtype):
+def test_normalise_standardises_bytes_and_takes_floats_as_they_are(net, dtype):
     net = SuperNet(net.space, net.to(dtype).weights, (0.25, 0.5), (0.5, 0.1))
     images = torch.tensor([0, 51, 255], dtype=torch.uint8).view(1, 1, 1, 3).expand(1, 2, 1, 3)
     expected = torch.tensor([[-0.5, -0.1, 1.5], [-5, -3, 5]], dtype=dtype).view(1, 2, 1, 3)
     torch.testing.assert_close(net.normalise(images), expected)
-    floats = torch.rand(1, 2, 1, 3)
-    assert net.normalise(floats) is floats
+    for given in (torch.float16, torch.float32, torch.float64):
+        floats = torch.rand(1, 2, 1, 3).to(given)
+        before, taken = floats.clone(), net.normalise(floats)
+        assert taken.dtype == dtype and taken.equal(before.to(dtype))
+        assert floats.equal(before) and (taken is floats) == (given == dtype)
 
 
 # ── weights ──────────────────────────────────────────────────────────────────────────────────────
@@ -129,6 +132,7 @@ def test_the_digest_tells_any_change(net):
         SuperNet(net.space, swapped, net.mean, net.std),
         SuperNet(net.space, net.weights, (0.5, 0.4), net.std),
         SuperNet(net.space, net.weights, net.mean, (0.25, 0.2)),
+        SuperNet(get_space("mini", **TINY, strides=(2, 1, 1)), net.weights, net.mean, net.std),
     ]
     assert len({n.digest() for n in nets}) == len(nets)
     backwards = dict(reversed(net.weights.items()))
@@ -187,21 +191,67 @@ def test_a_strangers_safetensors_file_is_refused(tmp_path, metadata):
 
 
 @pytest.mark.parametrize(
-    ("name", "changes", "message"),
+    ("name", "changes", "given", "differ"),
     [
         (
             "mini",
             {"classes": 7},
-            r"'classes': 5.*'mini' with options .*'classes': 7.*2 tensors differ.*head\.linear",
+            "mini(classes=7, head=16, image=(2, 16, 16), stem=4, widths=(6, 8, 8))",
+            "2 tensors differ: head.linear.bias, head.linear.weight",
         ),
-        ("mini", {"kernels": (3, 5)}, r"'mini' with options .*'kernels': \(3, 5\).*stages\.0\.0\.depthwise"),
-        ("mini", {"depths": (1, 2)}, r"tensors differ.*stages\."),
-        ("mini-cifar10", {"expansions": (2, 3, 4)}, r"'mini' super-network.*'mini-cifar10' with options"),
+        (
+            "mini",
+            {"kernels": (3, 5)},
+            "mini(classes=5, head=16, image=(2, 16, 16), kernels=(3, 5), stem=4, widths=(6, 8, 8))",
+            "12 tensors differ: stages.0.0.depthwise.weight, stages.0.1.depthwise.weight",
+        ),
+        (
+            "mini",
+            {"depths": (1, 2)},
+            "mini(classes=5, depths=(1, 2), head=16, image=(2, 16, 16), stem=4, widths=(6, 8, 8))",
+            "54 tensors differ: stages.0.2.depthwise.weight, stages.0.2.depthwise_norm.bias",
+        ),
+        (
+            "mini",
+            {"strides": (2, 1, 1)},
+            "mini(classes=5, head=16, image=(2, 16, 16), stem=4, strides=(2, 1, 1), widths=(6, 8, 8))",
+            "0 tensors differ",
+        ),
+        (
+            "mini",
+            {"kernels": (5, 7)},
+            "mini(classes=5, head=16, image=(2, 16, 16), kernels=(5, 7), stem=4, widths=(6, 8, 8))",
+            "0 tensors differ",
+        ),
+        (
+            "mini-cifar10",
+            {"expansions": (2, 3, 4)},
+            "mini-cifar10(classes=5, expansions=(2, 3, 4), head=16, image=(2, 16, 16), stem=4, "
+            "widths=(6, 8, 8))",
+            "0 tensors differ",
+        ),
     ],
 )
-def test_a_checkpoint_of_another_space_is_refused_and_both_are_named(saved, name, changes, message):
-    with pytest.raises(CheckpointError, match=rf"net\.safetensors holds a .*{message}"):
+def test_a_checkpoint_of_another_space_is_refused_and_both_are_named(saved, name, changes, given, differ):
+    """Also where all shapes are the same: strides, or the choices that are left out."""
+    with pytest.raises(CheckpointError) as caught:
         load(saved, name, **changes)
+    assert str(caught.value) == (
+        f"{saved} holds a super-network of mini(classes=5, head=16, image=(2, 16, 16), stem=4, "
+        f"widths=(6, 8, 8)), not of {given} ({differ}). Give the checkpoint of this super-network, or the "
+        "options that it was trained with."
+    )
+
+
+def test_a_space_without_options_is_named_by_its_name_alone(saved, tmp_path):
+    with pytest.raises(
+        CheckpointError, match=r"super-network of mini\(.*\), not of mini \(\d+ tensors differ: "
+    ):
+        load_supernet("mini", saved)
+    plain = load_supernet("mini", "random:0").save(tmp_path / "plain.safetensors")
+    with pytest.raises(CheckpointError, match=r"super-network of mini, not of mini\(classes=5, head=16\) \("):
+        load_supernet("mini", plain, head=16, classes=5)
+    assert load_supernet("mini", plain, classes=20).space.identity == "mini"  # what it is anyway
 
 
 def test_a_checkpoint_with_renamed_tensors_is_refused(saved):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -13,7 +15,7 @@ import torch.nn.functional as F
 
 from regnas_core import Evaluator, SuperNet, get_space, load_supernet, training
 from regnas_core.data import ImageSet
-from regnas_core.errors import CheckpointError
+from regnas_core.errors import CheckpointError, DataError
 from regnas_core.supernet import random_weights
 from regnas_core.training import Recipe, augment, sandwich_step, train_supernet
 
@@ -46,26 +48,63 @@ def uninterrupted(noise, tmp_path_factory) -> tuple[SuperNet, Path]:
 
 
 # ── a run and its continuation ───────────────────────────────────────────────────────────────────
-@pytest.mark.parametrize("killed", ["after saving", "before saving"])
-def test_a_resumed_run_is_the_same_run(uninterrupted, noise, tmp_path, monkeypatch, killed):
+@pytest.mark.parametrize("epoch", [1, 2, 3])
+@pytest.mark.parametrize("killed", ["before saving", "before the state", "before the log", "after saving"])
+def test_a_resumed_run_is_the_same_run(uninterrupted, noise, tmp_path, monkeypatch, killed, epoch):
     net, whole = uninterrupted
+    save, write = training._save, training.write_atomically
 
-    def save_and_die(workdir, epoch, *args, save=training._save):
-        if epoch == 0 or killed == "after saving":
-            save(workdir, epoch, *args)
-        if epoch == 1 or killed == "after saving":
-            raise KeyboardInterrupt
+    def save_and_die(workdir, run, log, *args):
+        if len(log) < epoch:
+            return save(workdir, run, log, *args)
+        if killed == "before the state":
+            patch.setattr(training, "write_atomically", lambda path, write: die())
+        elif killed == "before the log":
+            patch.setattr(
+                training, "write_atomically", lambda p, w: die() if p.name == "log.csv" else write(p, w)
+            )
+        elif killed == "before saving":
+            die()
+        save(workdir, run, log, *args)
+        die()
+
+    def die():
+        raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr(training, "_save", save_and_die)
         with pytest.raises(KeyboardInterrupt):
             train(noise, tmp_path)
+    kept = log_lines(tmp_path)
+    done = epoch if killed in ("before the log", "after saving") else epoch - 1
+    assert len(kept[1:]) == (done - 1 if killed == "before the log" else done)
+    assert (tmp_path / "training.pt").exists() == (done > 0)
     torch.manual_seed(99)  # the global state must not matter
+    epochs_run, run_epoch = [], training._epoch
+    monkeypatch.setattr(training, "_epoch", lambda *args: [epochs_run.append(args[4]), run_epoch(*args)][1])
     resumed = train(noise, tmp_path)
+    assert epochs_run == list(range(done, 3))
     assert resumed.digest() == net.digest()
     logs = [pd.read_csv(folder / "log.csv") for folder in (tmp_path, whole)]
     pd.testing.assert_frame_equal(logs[0].drop(columns="seconds"), logs[1].drop(columns="seconds"))
     assert logs[0]["epoch"].tolist() == [1, 2, 3]
+    assert log_lines(tmp_path)[: len(kept)] == kept  # the seconds of before, too
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["log.csv", "training.pt"]
+
+
+def log_lines(workdir: Path) -> list[str]:
+    path = workdir / "log.csv"
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def test_the_log_is_written_again_from_the_state(uninterrupted, noise, tmp_path):
+    """Whatever became of the file; the state is what counts."""
+    _, whole = uninterrupted
+    shutil.copy(whole / "training.pt", tmp_path)
+    (tmp_path / "log.csv").write_text("epoch,loss_largest,seconds\n7,0.5")
+    train(noise, tmp_path)
+    assert log_lines(tmp_path) == log_lines(whole)
+    assert log_lines(whole)[0] == "epoch,loss_largest,seconds" and len(log_lines(whole)) == 4
 
 
 def test_a_finished_run_is_not_run_again(uninterrupted, noise, monkeypatch):
@@ -104,9 +143,55 @@ def test_a_state_that_holds_code_is_not_executed(noise, tmp_path):
             return Path.touch, (tmp_path / "sprung",)
 
     torch.save({"run": Trap()}, tmp_path / "training.pt")
-    with pytest.raises(Exception, match=r"(?i)weights_only|checkpoint"):
+    with pytest.raises(CheckpointError, match=r"training\.pt is not the state of a training"):
         train(noise, tmp_path)
     assert not (tmp_path / "sprung").exists()
+    torch.load(tmp_path / "training.pt", weights_only=False)  # the trap does work
+    assert (tmp_path / "sprung").exists()
+
+
+def saved(content: object) -> bytes:
+    file = io.BytesIO()
+    torch.save(content, file)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    {
+        "empty": b"",
+        "text": b"epoch,loss\n1,2.3\n" * 50,
+        "truncated": saved({"run": {}, "log": [], "weights": torch.ones(999)})[:-600],
+        "a list": saved([1, 2, 3]),
+        "a tensor": saved(torch.ones(3)),
+        "weights alone": saved({"stem.conv.weight": torch.ones(3)}),
+    }.items(),
+    ids=lambda item: item[0],
+)
+def test_junk_in_place_of_the_state_is_named_with_what_to_do(noise, tmp_path, content):
+    path = tmp_path / "training.pt"
+    path.write_bytes(content[1])
+    with pytest.raises(
+        CheckpointError, match=r"training\.pt is not the state of a training \(\w+\)\. Remove it"
+    ):
+        train(noise, tmp_path)
+    assert path.read_bytes() == content[1] and not (tmp_path / "log.csv").exists()
+
+
+def test_a_state_without_the_log_is_not_the_state_of_a_training(uninterrupted, noise, tmp_path):
+    state = torch.load(uninterrupted[1] / "training.pt", weights_only=True)
+    assert [row[0] for row in state.pop("log")] == [1, 2, 3]
+    torch.save(state, tmp_path / "training.pt")
+    with pytest.raises(CheckpointError, match=r"training\.pt is not the state of a training \(KeyError\)"):
+        train(noise, tmp_path)
+
+
+def test_fewer_images_than_a_batch_are_refused(noise, tmp_path):
+    with pytest.raises(DataError, match=r"63 training images do not fill one batch of 64; lower batch_size"):
+        train(noise.take(63), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    train(noise.take(64), tmp_path, recipe=replace(RECIPE, epochs=1))
+    assert len(log_lines(tmp_path)) == 2
 
 
 def test_the_result_says_where_it_comes_from(uninterrupted, noise, tmp_path):

@@ -113,7 +113,7 @@ def load_preset(name: str, overrides: dict[str, Any] | None = None) -> Preset:
         raise PresetError(
             f"No preset {name!r}; choose one of {', '.join(preset_names())}, or give a .yaml file's path."
         )
-    tree = _read_yaml(path.read_text(), str(path)) or {}
+    tree = _read_yaml(path.read_bytes(), str(path)) or {}
     if not isinstance(tree, dict):
         raise PresetError(
             f"{path} holds a {type(tree).__name__}; expected keys and values: {', '.join(preset_keys())}."
@@ -155,10 +155,10 @@ def preset_keys(model: type[BaseModel] = Preset, prefix: str = "") -> list[str]:
     return keys
 
 
-def _read_yaml(text: str, where: str) -> Any:
+def _read_yaml(text: str | bytes, where: str) -> Any:
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that there is not
         raise PresetError(f"{where} is not valid YAML: {error}") from None
 
 

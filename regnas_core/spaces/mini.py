@@ -71,6 +71,7 @@ class MiniSpace(Space):
         return self.config.image
 
     def steps(self, arch: Arch) -> tuple[Step, ...]:
+        self._check_own(arch)
         c, deepest = self.config, self.config.depths[-1]
         blocks = [
             self._block(stage, i, arch.ks[stage * deepest + i], arch.e[stage * deepest + i])
