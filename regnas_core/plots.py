@@ -210,7 +210,7 @@ def fig4b(table: pd.DataFrame) -> Figure:
 @styled
 def table2(means: pd.DataFrame, table: pd.DataFrame) -> Figure:
     """NFR against Top-1 of every design: mean with its 95 % interval, and the single seeds."""
-    figure, (ax,) = new_figure()
+    figure, (ax,) = new_figure(height=3.6)
     for row in means[means["design"] != "reference"].itertuples():
         seeds = table[table["design"] == row.design]
         colour, marker = COLOURS[row.design], MARKERS[row.design]
@@ -229,7 +229,8 @@ def table2(means: pd.DataFrame, table: pd.DataFrame) -> Figure:
             label=row.model,
         )
     ax.set(xlabel="Top-1 on the test split (%)", ylabel="NFR on the test split (%)")
-    ax.legend(fontsize=8, title="mean and 95 % interval; small: seeds", title_fontsize=8)
+    title = "mean and 95 % interval (small: seeds)"
+    figure.legend(loc="outside lower center", ncols=2, fontsize=8, title=title, title_fontsize=8)
     return figure
 
 
