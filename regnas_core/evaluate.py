@@ -128,7 +128,7 @@ class Evaluator:
     # ── inside ───────────────────────────────────────────────────────────────────────────────────
     def _checked(self, images) -> Tensor:
         if not isinstance(images, Tensor):
-            images = np.ascontiguousarray(images)  # torch warns of read-only arrays, though nothing is written here
+            images = np.ascontiguousarray(images)  # torch warns of read-only ones
             images = torch.from_numpy(images if images.flags.writeable else images.copy())
         expected = self.net.space.input_shape()
         if images.ndim != 4 or tuple(images.shape[1:]) != expected or not len(images):
