@@ -120,7 +120,7 @@ def test_command_draws_the_shipped_cifar10_split_again(tmp_path, monkeypatch):
     labels = {"train": np.repeat(np.arange(10), 5000), "test": np.repeat(np.arange(10), 1000)}
     images = {part: np.zeros((len(labels[part]), 3, 1, 1), np.uint8) for part in labels}
     source = sources.Source(images, labels, tuple("0123456789"), "a test")
-    monkeypatch.setattr(sources, "open_source", lambda *args, **kwargs: source)
+    monkeypatch.setattr(draw_splits, "open_source", lambda *args, **kwargs: source)
     draw_splits.main(["cifar10", "--out", str(tmp_path)])
     shipped = resources.project_path("data_splits/cifar10")
     for name in splits.SPLITS:
