@@ -26,12 +26,14 @@ def mean_over_seeds(values: np.ndarray, level: float = 0.95) -> Mean:
     the seeds' average. A paired comparison is this mean of per-image differences.
 
     Args:
-        values: (S, N), such as 1 where the target of seed s flips image i.
+        values: (S, N), such as True where the target of seed s flips image i. The interval of a rate,
+            which is what booleans have, stays within [0, 1].
         level: of the interval.
 
     >>> mean_over_seeds(np.array([[0, 1, 0, 1], [0, 1, 0, 0]])).mean
     0.375
     """
+    is_rate = np.asarray(values).dtype == bool
     values = np.atleast_2d(np.asarray(values, dtype=np.float64))
     seeds, images = values.shape
     per_seed, per_image = values.mean(1), values.mean(0)
@@ -41,4 +43,5 @@ def mean_over_seeds(values: np.ndarray, level: float = 0.95) -> Mean:
         sd = float(per_seed.std(ddof=1))
         half = np.hypot(half, stats.t.ppf((1 + level) / 2, seeds - 1) * sd / np.sqrt(seeds))
     mean = float(values.mean())
-    return Mean(mean, float(mean - half), float(mean + half), sd)
+    low, high = float(mean - half), float(mean + half)
+    return Mean(mean, max(low, 0.0), min(high, 1.0), sd) if is_rate else Mean(mean, low, high, sd)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,6 +86,7 @@ def evolve(
     max_cost: float | None = None,
     cost: Cost | None = None,
     reference: Arch | None = None,
+    exclude: Iterable[Arch] = (),
     generations: int = 20,
     population: int = 100,
     parent_ratio: float = 0.25,
@@ -107,6 +108,7 @@ def evolve(
         cost: function of an architecture; MACs of one image by default.
         reference: given, the search is a CAS: all architectures contain its weights. The reference
             itself is never proposed, since a target is another network.
+        exclude: further architectures that are never proposed.
         generations, population: size of the search.
         parent_ratio: share of the population that goes on.
         mutation_ratio: share of the new architectures made by mutation, the others by crossover.
@@ -122,7 +124,7 @@ def evolve(
     limits = {"containing": reference, "max_cost": max_cost, "cost": cost}
     parents = max(1, round(parent_ratio * population))
     mutants = round(mutation_ratio * (population - parents))
-    seen = {reference}
+    seen = {reference, *exclude}
     alive: list[tuple[float, int, Arch]] = []  # (−score, order, architecture): sorts best first, older first
     rows: list[dict] = []
     archs: list[Arch] = []

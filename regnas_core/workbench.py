@@ -147,6 +147,7 @@ class Workbench:
             seed=seed,
             max_cost=budget * 1e6,
             reference=reference if cas else None,
+            exclude=() if reference is None else (reference,),
             generations=s.generations,
             population=s.population,
             parent_ratio=s.parent_ratio,

@@ -56,7 +56,7 @@ def test_one_seed_by_hand():
 
 
 def test_three_seeds_by_hand():
-    values = np.array([[0, 1, 1, 0], [1, 1, 1, 0], [0, 1, 0, 0]], bool)
+    values = np.array([[0, 1, 1, 0], [1, 1, 1, 0], [0, 1, 0, 0]])
     seeds, images = np.array([2, 3, 1]) / 4, np.array([1, 3, 2, 0]) / 3
     t = 4.302652729911275  # Student's quantile for two degrees of freedom
     half = math.hypot(t * seeds.std(ddof=1) / math.sqrt(3), 1.959963984540054 * images.std(ddof=1) / 2)
@@ -81,3 +81,11 @@ def test_a_paired_difference_is_the_mean_of_differences_and_narrower():
     assert paired.mean == pytest.approx(mean_over_seeds(a).mean - mean_over_seeds(b).mean)
     assert paired.mean == pytest.approx(torn.mean)
     assert paired.high - paired.low < 0.8 * (torn.high - torn.low)
+
+
+def test_the_interval_of_a_rate_stays_within_0_and_1():
+    rare = np.zeros((3, 50), bool)
+    rare[0, :2] = True
+    assert mean_over_seeds(rare).low == 0
+    assert mean_over_seeds(~rare).high == 1
+    assert mean_over_seeds(rare.astype(float)).low < 0

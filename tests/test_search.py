@@ -257,3 +257,10 @@ def test_rewards_are_read_from_the_command_line():
     for text in ("R3", "1", "1,2,3", "a,b"):
         with pytest.raises(RegnasError, match=f"Unknown reward '{text}'"):
             parse_reward(text)
+
+
+def test_excluded_architectures_are_never_proposed():
+    everything = evolve(SPACE, closeness, seed=0, generations=3, population=20)
+    banned = everything.best
+    again = evolve(SPACE, closeness, seed=0, generations=3, population=20, exclude=[banned])
+    assert banned in everything.archs and banned not in again.archs
