@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
@@ -79,6 +80,12 @@ def new_figure(width: float = 4.2, height: float = 3.0, **kwargs) -> tuple[Figur
     return figure, np.atleast_1d(figure.subplots(**kwargs))
 
 
+def legend_below(figure: Figure, title: str, *, ncols: int = 3, **kwargs) -> Legend:
+    """A legend that covers no data."""
+    place = {"loc": "outside lower center", "ncols": ncols}
+    return figure.legend(title=title, fontsize=8, title_fontsize=8, columnspacing=1.2, **place, **kwargs)
+
+
 def save_figure(figure: Figure, table: pd.DataFrame, path: str | Path) -> Figure:
     """Write ``path``.svg, .png, and the .csv that was drawn; returns the figure, so that a cell shows it."""
     path = Path(path)
@@ -140,7 +147,7 @@ def _layer(ax, row, y: float) -> None:
 @styled
 def fig4a(table: pd.DataFrame) -> Figure:
     """NFR against Top-1 of random members of A_t and A_c, with the means."""
-    figure, (ax,) = new_figure()
+    figure, (ax,) = new_figure(height=3.4)
     for subset in ("A_c", "A_t"):
         rows = table[table["subset"] == subset]
         ax.scatter(
@@ -165,14 +172,14 @@ def fig4a(table: pd.DataFrame) -> Figure:
             zorder=3,
         )
     ax.set(xlabel="Top-1 (%)", ylabel="NFR against the reference (%)")
-    ax.legend(fontsize=8, title=f"{len(table) // 2} pairs of equal size; + means", title_fontsize=8)
+    legend_below(figure, f"{len(table) // 2} pairs of equal size; + means")
     return figure
 
 
 @styled
 def fig4b(table: pd.DataFrame) -> Figure:
     """NFR against Top-1 of everything the searches visit; large markers show each search's choice."""
-    figure, (ax,) = new_figure()
+    figure, (ax,) = new_figure(height=3.4)
     for reward in ("R0", "R1", "R2"):
         rows = table[table["reward"] == reward]
         ax.scatter(
@@ -199,9 +206,7 @@ def fig4b(table: pd.DataFrame) -> Figure:
             zorder=3,
         )
     ax.set(xlabel="Top-1 on the search split (%)", ylabel="NFR on the search split (%)")
-    legend = ax.legend(
-        fontsize=8, title="reward (outlined: best of a search)", title_fontsize=8, markerscale=2
-    )
+    legend = legend_below(figure, "reward (outlined: best of a search)", markerscale=2)
     for handle in legend.legend_handles:
         handle.set_alpha(1)
     return figure
@@ -229,8 +234,7 @@ def table2(means: pd.DataFrame, table: pd.DataFrame) -> Figure:
             label=row.model,
         )
     ax.set(xlabel="Top-1 on the test split (%)", ylabel="NFR on the test split (%)")
-    title = "mean and 95 % interval (small: seeds)"
-    figure.legend(loc="outside lower center", ncols=2, fontsize=8, title=title, title_fontsize=8)
+    legend_below(figure, "mean and 95 % interval (small: seeds)", ncols=2)
     return figure
 
 
