@@ -170,18 +170,21 @@ def _device(bench: Workbench) -> str:
 
 
 def _commit() -> str | None:
-    """The checkout's commit, with a + where files differ from it; None outside a checkout."""
+    """The checkout's commit, with a + where its code differs from it; None outside a checkout."""
+    package = Path(__file__).parent
+
+    def git(*command: str) -> str:
+        done = subprocess.run(
+            ["git", "-C", str(package), *command], capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
     try:
-        git = ["git", "-C", str(Path(__file__).parent)]
-        head = subprocess.run(
-            [*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
-        ).stdout
-        dirty = subprocess.run(
-            [*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True
-        ).stdout
+        return git("rev-parse", "--short", "HEAD") + (
+            "+" if git("status", "--porcelain", str(package)) else ""
+        )
     except (OSError, subprocess.CalledProcessError):
         return None
-    return head.strip() + ("+" if dirty.strip() else "")
 
 
 def write_report(bench: Workbench, chosen: list[Notebook]) -> Path:
