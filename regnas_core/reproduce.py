@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from .errors import NotebookError
 from .files import write_atomically
+from .flip_report import format_table
 from .resources import project_path, versions
 from .workbench import Workbench, open_workbench
 
@@ -134,7 +135,16 @@ def reproduce(preset: str, only: list[str], overrides: dict[str, Any], *, out: P
             write_atomically(
                 bench.figures / "provenance" / f"{item}.json", lambda part, text=text: part.write_text(text)
             )
+        for item in nb.items:
+            if table := short_table(bench.figures / f"{item}.csv"):
+                tqdm.write(f"\n{item}: {nb.title}\n\n{table}\n")
     return write_report(bench, chosen)
+
+
+def short_table(path: Path, rows: int = 12) -> str:
+    """A saved table as text, if it is short enough for a terminal; else nothing."""
+    table = pd.read_csv(path).drop(columns="arch", errors="ignore")
+    return format_table(table) if len(table) <= rows else ""
 
 
 def provenance(bench: Workbench, nb: Notebook, seconds: float) -> dict[str, Any]:

@@ -15,9 +15,10 @@ from regnas_core.reproduce import reproduce
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 
 
-def test_reproduce_writes_figures_provenance_and_a_self_contained_report(tmp_path, monkeypatch):
+def test_reproduce_writes_figures_provenance_and_a_self_contained_report(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("REGNAS_OUT", str(tmp_path))
     report = reproduce("demo", ["negative_flips"], {}, out=tmp_path)
+    assert "both_correct" in capsys.readouterr().out  # short tables are printed
     figures = tmp_path / "figures" / "demo"
     assert {p.name for p in figures.glob("negative_flips.*")} == {
         f"negative_flips.{s}" for s in ("svg", "png", "csv")
