@@ -117,7 +117,7 @@ def test_version_is_the_same_everywhere():
 
 def test_no_registry_address():
     address = re.compile(
-        r"--(?:extra-)?index-url|--find-links|--trusted-host|pypi\.org/simple|files\.pythonhosted\.org"
+        r"--(?:extra-)?index[-]url|--find-links|--trusted-host|pypi\.org/simpl[e]|files\.pythonhosted\.org"
         r"|download\.pytorch\.org/whl|conda\.anaconda\.org|index_url\s*="
     )
     found = [(name, match[0]) for name, text in shipped_texts() for match in address.finditer(text)]
