@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+Value = int | float
+
 
 @dataclass(frozen=True)
 class Gene:
@@ -16,15 +18,23 @@ class Gene:
         name: the gene's name in the literature of its space; genes of one name form a list.
         choices: allowed values, ascending.
         depth_of: stage whose number of layers this gene sets, for depth genes.
-        layer: ``(stage, i)`` for a gene of the stage's i-th layer: active when the depth exceeds i.
+        layer: ``(stage, i)`` for a gene of a layer of that stage: active when the stage's depth gene
+            exceeds i.
         grows: whether a larger value contains the weights of a smaller one (not so for resolution).
+        fixed: the value that random draws keep, though an architecture may have any of the choices.
     """
 
     name: str
-    choices: tuple[int, ...]
+    choices: tuple[Value, ...]
     depth_of: int | None = None
     layer: tuple[int, int] | None = None
     grows: bool = True
+    fixed: Value | None = None
+
+    @property
+    def drawn(self) -> tuple[Value, ...]:
+        """The values that random draws choose from."""
+        return self.choices if self.fixed is None else (self.fixed,)
 
 
 @dataclass(frozen=True)
@@ -36,10 +46,10 @@ class Arch:
     """
 
     space: str
-    items: tuple[tuple[str, int | tuple[int | None, ...]], ...]
+    items: tuple[tuple[str, Value | tuple[Value | None, ...]], ...]
 
     @property
-    def genes(self) -> dict[str, int | tuple[int | None, ...]]:
+    def genes(self) -> dict[str, Value | tuple[Value | None, ...]]:
         return dict(self.items)
 
     def __getattr__(self, name: str):

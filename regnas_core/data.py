@@ -11,6 +11,7 @@ Pictures are looked for, and kept, under ``REGNAS_DATA`` (default: the user's ca
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -117,7 +118,8 @@ def load_dataset(
     path: str | Path | None = None,
     root: str | Path | None = None,
     size: int | None = None,
-    crop_ratio: float | None = None,
+    resize: int | None = None,
+    interpolation: str = "bilinear",
     limit: int | Mapping[str, int | None] | None = None,
     sizes: Mapping[str, int] | None = None,
     seed: int = 0,
@@ -129,17 +131,21 @@ def load_dataset(
     archive of one or torchvision's files, or else downloaded; "cifar100" (32 px) and "fashion-mnist"
     (28 px, grey) from torchvision's files, or downloaded. "imagenet" and "folder" are trees
     ``train/<class>/<picture>`` with ``val/`` or ``test/`` alike; a split is decoded on first use and kept.
+    "imagenet" has a recorded split, for the whole of ILSVRC 2012; a subset of it is opened with ``sizes``.
 
     Args:
         name: one of :data:`DATASETS`.
         path: the tree, for "folder" (and for "imagenet", if it is not in ``<root>/imagenet``).
         root: where data lies and is kept; default :func:`regnas_core.resources.data_root`.
         size: side of the pictures in pixels; for trees (default 224), fixed for the others.
-        crop_ratio: for trees: resize the shorter side to ``size / crop_ratio`` and cut out the centre
-            (default 0.875 for "imagenet"); without it, other sizes are resized to a square.
+        resize: for trees: resize the shorter side to so many pixels, then cut out the centre, as
+            torchvision's ``Resize`` and ``CenterCrop`` do. "imagenet": by default ``size / 0.875``, rounded
+            up, as the publishers of OFA do; "folder": by default, other sizes are resized to a square.
+        interpolation: of that, for trees: "bilinear" or "bicubic".
         limit: use only the first so many pictures of each split, or of those named, as ``{"test": 500}``.
-        sizes: pictures in "calibration" and "search", where no split is shipped; they are cut out of the
-            training pictures (defaults: 1,024 or a tenth, 10,000 or a fifth, whichever is less).
+        sizes: pictures in "calibration" and "search", where no split is shipped, and for "imagenet" instead
+            of the shipped one; they are cut out of the training pictures (defaults: 1,024 or a tenth, 10,000
+            or a fifth, whichever is less).
         seed: of that cut.
         download: whether what is missing may be downloaded.
 
@@ -149,14 +155,15 @@ def load_dataset(
     root = Path(root).expanduser() if root else data_root()
     limits = _limits(limit)
     if name in ("imagenet", "folder"):
-        return _open_tree(name, path, root, size, crop_ratio, limits, sizes, seed)
+        view = _view(name, size, resize, interpolation)
+        return _open_tree(name, path, root, view, limits, sizes, seed)
     if name not in DATASETS:
         raise DataError(f"Unknown data set {name!r}; choose one of {', '.join(DATASETS)}.")
     native = 28 if name == "fashion-mnist" else 32
-    if path is not None or crop_ratio is not None or size not in (None, native):
+    if (path, resize, interpolation) != (None, None, "bilinear") or size not in (None, native):
         raise DataError(
-            f"{name} has a size of its own ({native} pixels) and takes neither path nor crop_ratio; "
-            "use name='folder' for pictures at another size or place."
+            f"{name} has a size of its own ({native} pixels) and takes neither path, resize nor "
+            "interpolation; use name='folder' for pictures at another size or place."
         )
     if name in ("glyphs", "cifar10") and sizes is not None:
         raise DataError(f"The splits of {name} are shipped (data_splits/{name}); give limit, not sizes.")
@@ -254,44 +261,48 @@ def _cut(train_labels: np.ndarray, test_labels: np.ndarray, sizes: Mapping | Non
     )
 
 
-def _open_tree(name, path, root: Path, size, crop_ratio, limits: dict, sizes, seed: int) -> Dataset:
+def _view(name: str, size: int | None, resize: int | None, interpolation: str) -> dict:
+    """How pictures of a tree are decoded: arguments of :func:`regnas_core.folder.decode`."""
+    size = 224 if size is None else size
+    if resize is None and name == "imagenet":
+        resize = math.ceil(size / 0.875)
+    if size < 1 or (resize is not None and resize < size):
+        raise DataError(f"size must be at least 1 pixel and resize at least size, not {size} and {resize}.")
+    if interpolation not in folder.INTERPOLATIONS:
+        raise DataError(f"Unknown interpolation {interpolation!r}; use {' or '.join(folder.INTERPOLATIONS)}.")
+    return {"size": size, "resize": resize, "interpolation": interpolation}
+
+
+def _open_tree(name, path, root: Path, view: dict, limits: dict, sizes, seed: int) -> Dataset:
     if name == "folder" and path is None:
         raise DataError("name='folder' needs path: a folder with train/<class>/<picture> and test/ alike.")
     home = Path(path).expanduser() if path is not None else root / "imagenet"
-    if not (home / "train").is_dir():
-        raise DataError(
-            f"{name}: {home}/train is missing; expected {home}/train/<class>/<picture> and {home}/val (or "
-            "test) alike. Give the folder as path"
-            + (", or set REGNAS_DATA to the folder that holds imagenet/." if name == "imagenet" else ".")
-        )
-    test = next((home / part for part in ("val", "test") if (home / part).is_dir()), None)
-    if test is None:
-        raise DataError(f"{home} has neither val/ nor test/; expected one, with the class folders of train/.")
-    size = 224 if size is None else size
-    crop_ratio = 0.875 if crop_ratio is None and name == "imagenet" else crop_ratio
-    if size < 1 or not 0 < (crop_ratio or 1) <= 1:
-        raise DataError(
-            f"size must be at least 1 pixel and crop_ratio in (0, 1], not {size} and {crop_ratio}."
-        )
-    train_tree = folder.list_tree(home / "train")
-    test_tree = folder.list_tree(test, train_tree.classes)
+    trees = sources.open_trees(name, home)
+    origin = f"image tree {home.name}"
+    if name == "imagenet" and sizes is None:
+        split = read_split(name)
+        sources.check_imagenet(trees, split)
+        indices = split.indices
+        origin += ", recorded split"
+    else:
+        indices = _cut(trees["train"].labels, trees["test"].labels, sizes, seed)
+        if name == "imagenet":
+            cut = ", ".join(f"{len(indices[part])} {part}" for part in ("calibration", "search"))
+            origin += f", split of its own ({cut}, seed {seed})"
     opener = partial(
         _from_trees,
         name=name,
-        trees={"train": train_tree, "test": test_tree},
-        indices=_cut(train_tree.labels, test_tree.labels, sizes, seed),
+        trees=trees,
+        indices=indices,
         limits=limits,
-        size=size,
-        crop_ratio=crop_ratio,
-        cache=sources.cache_root(root),
+        decode=partial(folder.decode, cache=sources.cache_root(root), **view),
     )
-    return Dataset(name, train_tree.classes, *NORMALISATION[name], f"image tree {home.name}", opener)
+    return Dataset(name, trees["train"].classes, *NORMALISATION[name], origin, opener)
 
 
 def _from_trees(
-    split: str, *, name: str, trees: Mapping, indices: Mapping, limits: Mapping, size: int, crop_ratio, cache
+    split: str, *, name: str, trees: Mapping, indices: Mapping, limits: Mapping, decode: Callable
 ) -> ImageSet:
     """One split of image trees, decoded on first use."""
     tree = trees["test" if split == "test" else "train"].take(indices[split][: limits.get(split)])
-    images = folder.decode(tree, size, cache, crop_ratio, f"{name}-{split}")
-    return ImageSet(images, tree.labels, tree.classes, f"{name}/{split}")
+    return ImageSet(decode(tree, name=f"{name}-{split}"), tree.labels, tree.classes, f"{name}/{split}")

@@ -1,4 +1,4 @@
-"""Draw the splits of ``data_splits/`` again: ``python -m regnas_core.draw_splits glyphs cifar10``."""
+"""Draw the splits of ``data_splits/``: ``python -m regnas_core.draw_splits glyphs cifar10 imagenet``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import numpy as np
 from .glyphs import CLASSES, POOL, SEED, draw_pool
 from .resources import data_root, project_path
 from .sources import luminance, open_source
-from .splits import RULE, SPLITS, draw_split, write_split
+from .splits import RULE, SPLITS, draw_order, draw_split, write_split
+
+IMAGENET = {"train": 1_281_167, "test": 50_000}  # pictures in ImageNet's lists (ILSVRC 2012)
 
 
 def _draw_glyphs(folder: Path) -> None:
@@ -50,9 +52,30 @@ def _draw_cifar10(folder: Path) -> None:
     write_split(folder, cut, info)
 
 
+def _draw_imagenet(folder: Path) -> None:
+    seed, train, test = 0, IMAGENET["train"], IMAGENET["test"]
+    order = draw_order(train, seed)
+    info = {
+        "dataset": "imagenet",
+        "rule": "The numbers of the training list are sorted by the raw stream of NumPy's PCG64(seed), one "
+        "value a number. The first 2,048 in this order are calibration, the next 20,000 search, all others "
+        "train. All three stay in this order: the first k of a split are a random sample for every k. (A "
+        "sorted order would suit disks better, but the files are read only once, to be decoded.) test is the "
+        "whole validation list in the list's own order. train and test follow from this and have no file.",
+        "numbering": f"train, calibration and search number the {train:,} training pictures, test numbers "
+        f"the {test:,} validation pictures. Both numberings start at 0 and go by class folder (WordNet "
+        "numbers, alphabetical), then by file name (alphabetical).",
+        "lists": IMAGENET,
+        "classes": 1000,
+        "seed": seed,
+        "command": "python -m regnas_core.draw_splits imagenet",
+    }
+    write_split(folder, {"calibration": order[:2_048], "search": order[2_048:22_048]}, info)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Draw the shipped splits again, into ``data_splits/``."""
-    draw = {"glyphs": _draw_glyphs, "cifar10": _draw_cifar10}
+    draw = {"glyphs": _draw_glyphs, "cifar10": _draw_cifar10, "imagenet": _draw_imagenet}
     parser = argparse.ArgumentParser(prog="python -m regnas_core.draw_splits", description=main.__doc__)
     parser.add_argument("datasets", nargs="+", choices=draw)
     parser.add_argument("--out", type=Path, help="write here instead of data_splits/")

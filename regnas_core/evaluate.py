@@ -20,10 +20,12 @@ from tqdm import tqdm
 
 from .arch import Arch
 from .errors import DataError, PredictionError, RegnasError
-from .steps import BatchNorm, Conv, Step
-from .supernet import SuperNet, read, run_op, run_step
+from .layers import kernel, read, run_op, run_ops
+from .steps import BatchNorm, Conv, Op, Residual, Step
+from .supernet import SuperNet
 
-Moments = list[tuple[Tensor, Tensor]]  # (mean, biased variance), each (C,), of every BatchNorm of a step
+Moments = list[tuple[Tensor, Tensor]]  # (mean, variance), each (C,), of every BatchNorm of a step, in order
+Layer = Callable[[Tensor], Tensor]
 
 
 @dataclass(eq=False)
@@ -34,7 +36,7 @@ class Node:
     children: dict[Step, Node] = field(default_factory=dict)
     rows: list[int] = field(default_factory=list)  # sub-networks that end here
     moments: Moments = field(default_factory=list)
-    layers: list[Callable[[Tensor], Tensor]] = field(default_factory=list)
+    layers: list[Layer] = field(default_factory=list)
 
     def walk(self) -> Iterator[Node]:
         """All nodes below this one, parents first."""
@@ -62,8 +64,8 @@ class Evaluator:
         calibration_images: (K, C, H, W), uint8 (normalised by the net's mean and std) or floats
             (taken as they are); the statistics of every sub-network come from them.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, …
-        calibration_batch: images a batch for the statistics. They are the batch-size-weighted mean
-            of the batches' means and biased variances, the rule of once-for-all.
+        calibration_batch: images a batch for the statistics, which are averaged over batches by the rule of
+            the super-network's publishers (:attr:`Space.batchnorm_rule`).
         batch_size: images a batch for predictions.
     """
 
@@ -100,7 +102,7 @@ class Evaluator:
         images = self._checked(images)
         root = self._calibrated(archs, progress)
         for node in root.walk():
-            node.layers = fold(node.step, node.moments, self.net.weights)
+            node.layers = fold(node.step.ops, iter(node.moments), self.net.weights)
         classes = torch.empty(len(archs), len(images), dtype=torch.int64, device=self.device)
 
         def write(node: Node, logits: Tensor, part: slice) -> None:
@@ -130,10 +132,12 @@ class Evaluator:
         if not isinstance(images, Tensor):
             images = np.ascontiguousarray(images)  # torch warns of read-only ones
             images = torch.from_numpy(images if images.flags.writeable else images.copy())
-        expected = self.net.space.input_shape()
-        if images.ndim != 4 or tuple(images.shape[1:]) != expected or not len(images):
+        space = self.net.space
+        expected = space.input_shape(space.smallest)
+        fixed = slice(1, 2 if space.any_size else 4)  # which dimensions must be as expected
+        if images.ndim != 4 or images.shape[fixed] != (1, *expected)[fixed] or not len(images):
             raise DataError(
-                f"Images have shape {tuple(images.shape)}; {self.net.space.name} takes (N, *{expected}). "
+                f"Images have shape {tuple(images.shape)}; {space.name} takes (N, *{expected}). "
                 "Choose another size or other options of the super-network."
             )
         if images.dtype != torch.uint8 and not images.is_floating_point():
@@ -149,16 +153,19 @@ class Evaluator:
     def _calibrated(self, archs: Sequence[Arch], progress: bool = False) -> Node:
         """The trie of ``archs`` with every node's BatchNorm statistics."""
         root = build_trie([self.net.space.steps(arch) for arch in archs])
-        total = len(self.calibration_images)
-        for part in _batches(total, self.calibration_batch, progress, "recalibrate"):
-            self._measure(root, self._batch(self.calibration_images, part), (part.stop - part.start) / total)
+        total, size = len(self.calibration_images), self.calibration_batch
+        weighted = self.net.space.batchnorm_rule == "weighted"
+        for part in _batches(total, size, progress, "recalibrate"):
+            share = (part.stop - part.start) / total if weighted else 1 / -(-total // size)
+            self._measure(root, self._batch(self.calibration_images, part), share)
         return root
 
     def _measure(self, node: Node, x: Tensor, share: float) -> None:
         """Run one calibration batch through the trie; add ``share`` of its statistics to every node's."""
         for child in node.children.values():
             batch: Moments = []
-            y = run_step(child.step, x, self.net.weights, partial(_measured, keep=batch))
+            norm = partial(_measured, keep=batch, unbiased=self.net.space.batchnorm_rule == "cumulative")
+            y = run_ops(child.step.ops, x, self.net.weights, norm)
             sums = child.moments or [(0.0, 0.0)] * len(batch)
             child.moments = [
                 (m + share * mean, v + share * var) for (m, v), (mean, var) in zip(sums, batch, strict=True)
@@ -169,49 +176,59 @@ class Evaluator:
         if node.rows:
             visit(node, x)
         for child in node.children.values():
-            y = x
-            for layer in child.layers:
-                y = layer(y)
-            self._descend(child, y.add_(x) if child.step.skip else y, visit)
+            self._descend(child, _apply(child.layers, x), visit)
 
 
-def fold(step: Step, moments: Moments, weights: dict[str, Tensor]) -> list[Callable[[Tensor], Tensor]]:
-    """The step's layers with BatchNorm folded into the convolutions before it."""
-    layers: list[Callable[[Tensor], Tensor]] = []
-    ops, statistics = list(step.ops), iter(moments)
-    while ops:
-        op = ops.pop(0)
-        if isinstance(op, Conv) and ops and isinstance(ops[0], BatchNorm):
-            norm, (mean, var) = ops.pop(0), next(statistics)
-            scale = read(weights, norm.scale) / (var + norm.eps).sqrt()
-            weight = (read(weights, op.weight) * scale[:, None, None, None]).contiguous(
-                memory_format=torch.channels_last
-            )
+def fold(
+    ops: Sequence[Op], moments: Iterator[tuple[Tensor, Tensor]], weights: dict[str, Tensor]
+) -> list[Layer]:
+    """Functions that do what ``ops`` do, with BatchNorm folded into the convolutions before it."""
+    layers: list[Layer] = []
+    rest = list(ops)
+    while rest:
+        op = rest.pop(0)
+        if isinstance(op, Conv) and rest and isinstance(rest[0], BatchNorm):
+            layers.append(_folded(op, rest.pop(0), *next(moments), weights))
+        elif isinstance(op, BatchNorm):
+            mean, var = next(moments)
+            scale, shift = read(weights, op.scale), read(weights, op.shift)
             layers.append(
                 partial(
-                    F.conv2d,
-                    weight=weight,
-                    bias=read(weights, norm.shift) - mean * scale,
-                    stride=op.stride,
-                    padding=weight.shape[-1] // 2,
-                    groups=op.groups,
+                    F.batch_norm, running_mean=mean, running_var=var, weight=scale, bias=shift, eps=op.eps
                 )
             )
-        elif isinstance(op, BatchNorm):
-            mean, var = next(statistics)
+        elif isinstance(op, Residual):
             layers.append(
                 partial(
-                    _normalised,
-                    mean=mean,
-                    var=var,
-                    scale=read(weights, op.scale),
-                    shift=read(weights, op.shift),
-                    eps=op.eps,
+                    _add, body=fold(op.body, moments, weights), shortcut=fold(op.shortcut, moments, weights)
                 )
             )
         else:
             layers.append(partial(run_op, op, weights=weights, norm=None))
     return layers
+
+
+def _folded(op: Conv, norm: BatchNorm, mean: Tensor, var: Tensor, weights: dict[str, Tensor]) -> Layer:
+    scale = read(weights, norm.scale) / (var + norm.eps).sqrt()
+    weight = kernel(weights, op) * scale[:, None, None, None]
+    return partial(
+        F.conv2d,
+        weight=weight.contiguous(memory_format=torch.channels_last),
+        bias=read(weights, norm.shift) - mean * scale,
+        stride=op.stride,
+        padding=weight.shape[-1] // 2,
+        groups=op.groups,
+    )
+
+
+def _apply(layers: list[Layer], x: Tensor) -> Tensor:
+    for layer in layers:
+        x = layer(x)
+    return x
+
+
+def _add(x: Tensor, body: list[Layer], shortcut: list[Layer]) -> Tensor:
+    return _apply(body, x).add_(_apply(shortcut, x))
 
 
 def pick_device(name: str | torch.device) -> torch.device:
@@ -224,17 +241,13 @@ def pick_device(name: str | torch.device) -> torch.device:
     return device
 
 
-def _measured(op: BatchNorm, x: Tensor, weights, *, keep: Moments) -> Tensor:
-    """Normalise by the batch's statistics and keep them (torch keeps the unbiased variance)."""
+def _measured(op: BatchNorm, x: Tensor, weights, *, keep: Moments, unbiased: bool) -> Tensor:
+    """Normalise by the batch's statistics and keep them."""
     mean, var = x.new_zeros(op.channels), x.new_zeros(op.channels)
     y = F.batch_norm(x, mean, var, read(weights, op.scale), read(weights, op.shift), True, 1.0, op.eps)
     n = x.numel() // op.channels
-    keep.append((mean, var * ((n - 1) / n)))
+    keep.append((mean, var if unbiased else var * ((n - 1) / n)))  # torch keeps the unbiased variance
     return y
-
-
-def _normalised(x: Tensor, mean: Tensor, var: Tensor, scale: Tensor, shift: Tensor, eps: float) -> Tensor:
-    return F.batch_norm(x, mean, var, scale, shift, eps=eps)
 
 
 def _batches(n: int, size: int, progress: bool, what: str) -> Iterator[slice]:

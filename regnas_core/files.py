@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -28,3 +29,12 @@ def write_table(frame: pd.DataFrame, path: str | Path) -> Path:
     """Write a DataFrame as .parquet or .csv, atomically."""
     save = frame.to_parquet if Path(path).suffix == ".parquet" else frame.to_csv
     return write_atomically(path, lambda part: save(part, index=False))
+
+
+def sha256(path: str | Path) -> str:
+    """The file's checksum, 64 hexadecimal digits."""
+    state = hashlib.sha256()
+    with Path(path).open("rb") as file:
+        while block := file.read(1 << 20):
+            state.update(block)
+    return state.hexdigest()

@@ -20,6 +20,7 @@ from .errors import DataError
 from .files import write_atomically
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".tif", ".tiff", ".webp")
+INTERPOLATIONS = ("bilinear", "bicubic")
 BLOCK = 256  # pictures between two notes of progress
 
 
@@ -30,14 +31,12 @@ class Tree:
     Attributes:
         root: the folder.
         files: paths relative to it, "class/picture.jpg", sorted by class, then by name.
-        bytes: size of each file.
         labels: int64 (N,), the class as its place in ``classes``.
         classes: names of the sub-folders, sorted.
     """
 
     root: Path
     files: tuple[str, ...]
-    bytes: tuple[int, ...]
     labels: np.ndarray
     classes: tuple[str, ...]
 
@@ -46,8 +45,7 @@ class Tree:
 
     def take(self, indices: np.ndarray) -> Tree:
         """The pictures at ``indices``, in that order."""
-        files, sizes = (tuple(seq[i] for i in indices) for seq in (self.files, self.bytes))
-        return Tree(self.root, files, sizes, self.labels[indices], self.classes)
+        return Tree(self.root, tuple(self.files[i] for i in indices), self.labels[indices], self.classes)
 
 
 def list_tree(root: str | Path, classes: tuple[str, ...] | None = None) -> Tree:
@@ -68,20 +66,25 @@ def list_tree(root: str | Path, classes: tuple[str, ...] | None = None) -> Tree:
     if unknown := sorted(set(found) - set(classes or found)):
         raise DataError(f"{root} has classes that the training folder has not: {', '.join(unknown[:10])}.")
     classes = classes or tuple(found)
-    files, sizes, labels = [], [], []
+    files, counts = [], []
     for name in found:
-        pictures = (e for e in os.scandir(root / name) if _visible(e) and e.name.lower().endswith(SUFFIXES))
-        for entry in sorted(pictures, key=lambda e: e.name):
-            files.append(f"{name}/{entry.name}")
-            sizes.append(entry.stat().st_size)
-            labels.append(classes.index(name))
+        entries = os.scandir(root / name)
+        names = sorted(e.name for e in entries if _visible(e) and e.name.lower().endswith(SUFFIXES))
+        files += [f"{name}/{picture}" for picture in names]
+        counts.append(len(names))
     if not files:
         raise DataError(f"The class folders of {root} hold no pictures (looked for {', '.join(SUFFIXES)}).")
-    return Tree(root, tuple(files), tuple(sizes), np.array(labels, np.int64), classes)
+    labels = np.array([classes.index(name) for name in found], np.int64)
+    return Tree(root, tuple(files), np.repeat(labels, counts), classes)
 
 
 def decode(
-    tree: Tree, size: int, cache: Path, crop_ratio: float | None = None, name: str = "pictures"
+    tree: Tree,
+    size: int,
+    cache: Path,
+    resize: int | None = None,
+    interpolation: str = "bilinear",
+    name: str = "pictures",
 ) -> np.ndarray:
     """Decode every picture of a tree, once: later calls map the cached array into memory.
 
@@ -89,10 +92,8 @@ def decode(
 
     Args:
         tree: what to decode.
-        size: side of the decoded pictures in pixels.
+        size, resize, interpolation: see :func:`decode_picture`.
         cache: folder for the decoded array.
-        crop_ratio: if given, the shorter side is resized to ``size / crop_ratio`` and the centre is cut
-            out; otherwise a picture of another size is resized to a square as it is.
         name: first part of the cache file's name.
 
     Returns:
@@ -101,34 +102,55 @@ def decode(
     Raises:
         DataError: files that cannot be decoded, by name; or too little space for the decoded array.
     """
-    listing = "\n".join(f"{file} {n}" for file, n in zip(tree.files, tree.bytes, strict=True))
-    key = hashlib.sha256(f"1 {size} {crop_ratio}\n{listing}".encode()).hexdigest()[:16]
+    listing = "\n".join(f"{file} {_bytes(tree.root / file)}" for file in tree.files)
+    key = hashlib.sha256(f"2 {size} {resize} {interpolation}\n{listing}".encode()).hexdigest()[:16]
     final = cache / f"{name}-{size}px-{key}.npy"
     if (images := _mapped(final)) is None:
         cache.mkdir(parents=True, exist_ok=True)
         with _alone(final.with_suffix(".lock")):
             if (images := _mapped(final)) is None:  # no other process has finished it meanwhile
-                _decode_into(final, tree, size, crop_ratio)
+                _decode_into(final, tree, size, resize, interpolation)
                 images = np.load(final, mmap_mode="c")
     return images
 
 
-def decode_picture(path: Path, size: int, crop_ratio: float | None = None) -> np.ndarray:
-    """Decode one picture: uint8 (3, size, size)."""
+def decode_picture(
+    path: Path, size: int, resize: int | None = None, interpolation: str = "bilinear"
+) -> np.ndarray:
+    """Decode one picture.
+
+    Args:
+        path: of the file.
+        size: side of the result in pixels.
+        resize: if given (at least ``size``), the shorter side is resized to so many pixels and the centre is
+            cut out, pixel for pixel as torchvision's ``Resize(resize)`` and ``CenterCrop(size)`` do;
+            otherwise a picture of another size is resized to a square as it is.
+        interpolation: one of :data:`INTERPOLATIONS`.
+
+    Returns:
+        uint8 (3, size, size).
+    """
     from PIL import Image
 
+    method = Image.Resampling[interpolation.upper()]
     with Image.open(path) as picture:
         picture = picture.convert("RGB")
     width, height = picture.size
-    if crop_ratio is not None:
-        scale = round(size / crop_ratio) / min(width, height)
-        width, height = max(size, int(width * scale + 1e-6)), max(size, int(height * scale + 1e-6))
-        picture = picture.resize((width, height), Image.Resampling.BILINEAR)
+    if resize is not None:
+        shorter = min(width, height)
+        width, height = int(resize * width / shorter), int(resize * height / shorter)
         left, top = round((width - size) / 2), round((height - size) / 2)
-        picture = picture.crop((left, top, left + size, top + size))
+        picture = picture.resize((width, height), method).crop((left, top, left + size, top + size))
     elif (width, height) != (size, size):
-        picture = picture.resize((size, size), Image.Resampling.BILINEAR)
+        picture = picture.resize((size, size), method)
     return np.asarray(picture).transpose(2, 0, 1)
+
+
+def _bytes(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # gone since it was listed: decoding names it
+        return -1
 
 
 def _mapped(path: Path) -> np.ndarray | None:
@@ -138,7 +160,7 @@ def _mapped(path: Path) -> np.ndarray | None:
         return None
 
 
-def _decode_into(final: Path, tree: Tree, size: int, crop_ratio: float | None) -> None:
+def _decode_into(final: Path, tree: Tree, size: int, resize: int | None, interpolation: str) -> None:
     part, progress = final.with_suffix(".part"), final.with_suffix(".progress")
     shape = (len(tree), 3, size, size)
     done = int(progress.read_text()) if part.exists() and progress.exists() else 0
@@ -154,7 +176,7 @@ def _decode_into(final: Path, tree: Tree, size: int, crop_ratio: float | None) -
 
     def read(file: str) -> np.ndarray | None:
         try:
-            return decode_picture(tree.root / file, size, crop_ratio)
+            return decode_picture(tree.root / file, size, resize, interpolation)
         except (OSError, ValueError, SyntaxError) as error:  # Pillow raises SyntaxError for broken PNGs
             broken.append(f"{file} ({error})")
             return None

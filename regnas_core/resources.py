@@ -82,3 +82,15 @@ def data_root() -> Path:
     import pooch
 
     return Path(pooch.os_cache("regnas"))
+
+
+def cache_root(root: Path) -> Path:
+    """Folder for what is made from data, such as decoded pictures and converted weights.
+
+    It lies under the data root, or in the user's cache where that is read-only.
+    """
+    if os.access(next(p for p in (root, *root.absolute().parents) if p.exists()), os.W_OK):
+        return root / "cache"
+    import pooch
+
+    return Path(pooch.os_cache("regnas")) / "cache"

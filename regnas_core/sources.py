@@ -1,7 +1,7 @@
-"""Where the small benchmark sets come from: image trees, archives, torchvision's files, a download.
+"""Where pictures come from: image trees, archives, torchvision's files, a download.
 
 Whatever the source, the order is the same, so that an index means the same picture: sorted by class, then
-by order of appearance within the class.
+by order of appearance within the class (in trees: by file name).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import os
 import shutil
 import tarfile
 import tempfile
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ import numpy as np
 
 from . import folder
 from .errors import DataError
+from .resources import cache_root
 from .splits import Split
 
 _TORCHVISION = {
@@ -26,6 +28,7 @@ _TORCHVISION = {
     "fashion-mnist": ("FashionMNIST", "FashionMNIST/raw"),
 }
 PARTS = {"train": 50_000, "test": 10_000}
+IMAGENET_ENDS = ("n01440764", "n15075141")  # tench and toilet tissue, first and last of the 1,000 classes
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,13 +68,69 @@ def open_source(name: str, root: Path, download: bool = True) -> Source:
     return _torchvision_source(name, root, download)
 
 
-def cache_root(root: Path) -> Path:
-    """Folder for decoded pictures: under the data root, or in the user's cache where that is read-only."""
-    if os.access(next(p for p in (root, *root.absolute().parents) if p.exists()), os.W_OK):
-        return root / "cache"
-    import pooch
+def open_trees(name: str, home: Path) -> dict[str, folder.Tree]:
+    """List the two parts of an image tree: "train", and "test" from ``val/`` or else ``test/``.
 
-    return Path(pooch.os_cache("regnas")) / "cache"
+    Args:
+        name: "imagenet" or "folder".
+        home: folder that holds ``train/<class>/<picture>`` and ``val/`` or ``test/`` alike.
+
+    Raises:
+        DataError: a part is missing or is not laid out by class.
+    """
+    if not (home / "train").is_dir():
+        raise DataError(
+            f"{name}: {home}/train is missing; expected {home}/train/<class>/<picture> and {home}/val (or "
+            "test) alike. Give the folder as path"
+            + (", or set REGNAS_DATA to the folder that holds imagenet/." if name == "imagenet" else ".")
+        )
+    test = next((home / part for part in ("val", "test") if (home / part).is_dir()), None)
+    if test is None:
+        raise DataError(f"{home} has neither val/ nor test/; expected one, with the class folders of train/.")
+    if name == "imagenet":
+        _refuse_loose(test)
+    train = folder.list_tree(home / "train")
+    return {"train": train, "test": folder.list_tree(test, train.classes)}
+
+
+def check_imagenet(trees: Mapping[str, folder.Tree], split: Split) -> None:
+    """Make sure that each index means the picture that the recorded split of ImageNet means.
+
+    Raises:
+        DataError: pictures or classes are missing, are too many or have other names.
+    """
+    for part, expected in split.info["lists"].items():
+        tree, classes = trees[part], split.info["classes"]
+        found = len(np.unique(tree.labels))
+        if (len(tree), found) != (expected, classes):
+            raise DataError(
+                f"{tree.root} holds {len(tree):,} pictures of {found:,} classes; ImageNet (ILSVRC 2012), for "
+                f"which the split is recorded, has {expected:,} of {classes:,}. Complete the folder; or, to "
+                "use a subset of ImageNet, give sizes (in a preset: data.sizes), such as "
+                '{"calibration": 1024, "search": 5000}, which draws a split of its own.'
+            )
+    train = trees["train"]
+    if (train.classes[0], train.classes[-1]) != IMAGENET_ENDS:
+        raise DataError(
+            f"{train.root} has class folders from {train.classes[0]} to {train.classes[-1]}; expected "
+            f"WordNet numbers from {' to '.join(IMAGENET_ENDS)}: their order is that of the recorded split "
+            "and of trained networks' classes. Rename the folders, or open them as name='folder'."
+        )
+
+
+def _refuse_loose(validation: Path) -> None:
+    loose = sum(entry.name.startswith("ILSVRC2012_val_") for entry in os.scandir(validation))
+    if loose:
+        raise DataError(
+            f"{validation} holds {loose:,} pictures ILSVRC2012_val_*.JPEG outside of class folders; expected "
+            f"{validation}/n01440764/ILSVRC2012_val_00000293.JPEG and so on. Sort them into class folders. "
+            "If you have LOC_val_solution.csv (part of Kaggle's copy), put it there, and run there:\n"
+            "  awk -F'[, ]' 'NR > 1 {print $1, $2}' LOC_val_solution.csv | while read name class; "
+            "do mkdir -p $class && mv $name.JPEG $class/; done\n"
+            "Or put ILSVRC2012_img_val.tar and ILSVRC2012_devkit_t12.tar.gz into a new folder, and run:\n"
+            "  python -c \"import torchvision; torchvision.datasets.ImageNet('the new folder', 'val')\"\n"
+            "That makes its val/<class>/; put it in the place of this one."
+        )
 
 
 def luminance(images: np.ndarray) -> np.ndarray:

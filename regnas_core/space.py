@@ -3,21 +3,26 @@
 CAS (constrained architecture search, paper Sec. 3.2) demands that a target contain every weight of
 the reference. Its three rules — add layers to a stage, add channels, extend kernels — all say the
 same of a gene: where the reference has the layer, *at least* the reference's value; elsewhere,
-anything. So constrained architectures are constructed, never found by rejection.
+anything. So constrained architectures are constructed, gene by gene. A space where that is not all
+there is to containment (``by_genes`` is False) narrows the choices further, and what it draws is
+checked against the weights themselves.
 """
 
 from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, lru_cache
 from math import prod
+from types import MappingProxyType
+from typing import Literal
 
 import numpy as np
 
 from . import steps as st
-from .arch import Arch, Gene, identity
+from .arch import Arch, Gene, Value, identity
+from .download import Source
 from .errors import GeneError, InfeasibleError
 
 Cost = Callable[[Arch], float]
@@ -25,17 +30,29 @@ Values = list  # one value a gene, in the space's order; None where the layer is
 
 
 class Space(ABC):
-    """Base of all search spaces. A concrete space gives its genes and its steps, nothing else.
+    """Base of all search spaces. A concrete space gives its genes and its steps, little else.
 
     Attributes:
         name: as in :func:`regnas_core.get_space`.
         genes: the decisions, in a fixed order.
         options: what was changed against the configuration that the name stands for.
+        by_genes: whether "every gene at least the reference's" is the same as containing its weights.
+        any_size: whether images may have another height and width than :meth:`input_shape` says.
+        normalisation: mean and standard deviation of the images' channels, for weights that say nothing.
+        batchnorm_rule: how the publishers of the super-network recalibrate BatchNorm: ``"weighted"``,
+            means and biased variances of the batches, weighted by their sizes (once-for-all), or
+            ``"cumulative"``, plain averages of means and unbiased variances (AttentiveNAS).
+        sources: where trained weights are published, by the publishers' name; the first is the default.
     """
 
     name: str
     genes: tuple[Gene, ...]
     options: dict
+    by_genes = True
+    any_size = False
+    normalisation: tuple[tuple[float, ...], tuple[float, ...]] = ((0.5,) * 3, (0.25,) * 3)
+    batchnorm_rule: Literal["weighted", "cumulative"] = "weighted"
+    sources: Mapping[str, Source] = MappingProxyType({})
 
     @abstractmethod
     def steps(self, arch: Arch) -> tuple[st.Step, ...]:
@@ -44,6 +61,16 @@ class Space(ABC):
     @abstractmethod
     def input_shape(self, arch: Arch) -> st.Shape:
         """(channels, height, width) of the images that ``arch`` takes."""
+
+    @cached_property
+    def tensors(self) -> dict[str, tuple[int, ...]]:
+        """Name and shape of the super-network's tensors."""
+        return {name: region.shape for name, region in st.regions(self.steps(self.largest)).items()}
+
+    @staticmethod
+    def publishers_name(key: str) -> str:
+        """What a tensor and its namesakes in the publishers' checkpoints have in common."""
+        return key
 
     @cached_property
     def identity(self) -> str:
@@ -55,19 +82,23 @@ class Space(ABC):
         """Check and canonicalise an architecture.
 
         Args:
-            **genes: every gene of the space by name, a value or a sequence with one value a layer.
-                Entries of layers that the depth switches off may be anything, ``None`` included.
+            **genes: the genes of the space by name, a sequence with one value a layer, or one value for
+                all. Entries of layers that the depth switches off may be anything, ``None`` included.
+                Genes that random draws never change, such as a fixed resolution, may be left out.
 
         Raises:
             GeneError: a gene is unknown, missing, of the wrong length, or outside its choices.
         """
+        genes = {**self._defaults, **genes}
         unknown, missing = set(genes) - set(self._slots), set(self._slots) - set(genes)
         if unknown or missing:
             what = f"unknown {sorted(unknown)}" if unknown else f"missing {sorted(missing)}"
             raise GeneError(f"{self.name}: genes {what}; expected exactly {list(self._slots)}.")
         values: Values = [None] * len(self.genes)
         for name, slots in self._slots.items():
-            given = genes[name] if isinstance(genes[name], Sequence | np.ndarray) else [genes[name]]
+            given = (
+                genes[name] if isinstance(genes[name], Sequence | np.ndarray) else [genes[name]] * len(slots)
+            )
             if len(given) != len(slots):
                 raise GeneError(f"{self.name}: {name} has {len(given)} values; expected {len(slots)}.")
             for slot, value in zip(slots, given, strict=True):
@@ -90,11 +121,11 @@ class Space(ABC):
 
     @cached_property
     def smallest(self) -> Arch:
-        return self._canonical([gene.choices[0] for gene in self.genes])
+        return self._canonical([gene.drawn[0] for gene in self.genes])
 
     @cached_property
     def largest(self) -> Arch:
-        return self._canonical([gene.choices[-1] for gene in self.genes])
+        return self._canonical([gene.drawn[-1] for gene in self.genes])
 
     def size(self, containing: Arch | None = None) -> int:
         """Number of different architectures: |A|, or |A_t| when a reference is given."""
@@ -154,9 +185,8 @@ class Space(ABC):
             InfeasibleError: nothing (found) in the cost window.
         """
         cost = cost or self.macs
-        domains = self._domains(containing)
         low, high = min_cost or 0, np.inf if max_cost is None else max_cost
-        floor = self._canonical([domain[0] for domain in domains])
+        floor = self._build(containing, lambda slot, domain: domain[0])
         if cost(floor) > high:
             whose = "that contain the reference" if containing else "of the space"
             raise InfeasibleError(
@@ -165,13 +195,13 @@ class Space(ABC):
             )
 
         def draw() -> Arch:
-            return self._canonical([_pick(rng, domain) for domain in domains])
+            return self._build(containing, lambda slot, domain: _pick(rng, domain))
 
         for _ in range(tries):
-            if low <= cost(arch := draw()) <= high:
+            if low <= cost(arch := draw()) <= high and self._is_inside(arch, containing):
                 return arch
         for _ in range(tries):
-            if low <= cost(arch := self._retreat(draw(), floor, rng, cost, high)) <= high:
+            if low <= cost(arch := self._retreat(draw(), floor, rng, cost, high, containing)) <= high:
                 return arch
         raise InfeasibleError(
             f"{self.name}: no architecture with a cost between {low:,.12g} and {high:,.12g} in {2 * tries} "
@@ -193,13 +223,17 @@ class Space(ABC):
         A mutant over budget takes mutations back, in random order, until it fits. Arguments as for
         :meth:`sample`; ``arch`` itself must satisfy the constraint and the budget.
         """
-        self._check_member(arch, containing)
-        domains = self._domains(containing)
-        values = [
-            _pick(rng, domain) if value is None or rng.random() < prob else value
-            for value, domain in zip(self._values(arch), domains, strict=True)
-        ]
-        return self._retreat(self._canonical(values), arch, rng, cost or self.macs, max_cost)
+        self._check_parent(arch, containing)
+        own = self._values(arch)
+
+        def choose(slot: int, domain: tuple[Value, ...]) -> Value:
+            redrawn = own[slot] is None or rng.random() < prob
+            if self.genes[slot].fixed is not None:
+                return own[slot]
+            return _pick(rng, domain) if redrawn or own[slot] not in domain else own[slot]
+
+        child = self._build(containing, choose)
+        return self._retreat(child, arch, rng, cost or self.macs, max_cost, containing)
 
     def crossover(
         self,
@@ -213,14 +247,16 @@ class Space(ABC):
     ) -> Arch:
         """Take each gene from ``a`` or ``b`` with equal chance; over budget, move back towards ``a``."""
         for parent in (a, b):
-            self._check_member(parent, containing)
-        domains = self._domains(containing)
-        values = []
-        for x, y, domain in zip(self._values(a), self._values(b), domains, strict=True):
-            first, second = (x, y) if rng.random() < 0.5 else (y, x)
-            value = second if first is None else first
-            values.append(_pick(rng, domain) if value is None else value)
-        return self._retreat(self._canonical(values), a, rng, cost or self.macs, max_cost)
+            self._check_parent(parent, containing)
+        genes = list(zip(self._values(a), self._values(b), strict=True))
+
+        def choose(slot: int, domain: tuple[Value, ...]) -> Value:
+            pair = genes[slot] if rng.random() < 0.5 else genes[slot][::-1]
+            kept = [v for v in pair if v in domain or (v and self.genes[slot].fixed)]
+            return kept[0] if kept else _pick(rng, domain)
+
+        child = self._build(containing, choose)
+        return self._retreat(child, a, rng, cost or self.macs, max_cost, containing)
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────────
     @cached_property
@@ -233,7 +269,18 @@ class Space(ABC):
     @cached_property
     def _scalars(self) -> set[str]:
         """Genes that belong to the whole network, such as its resolution: values, not lists."""
-        return {gene.name for gene in self.genes if gene.layer is None and gene.depth_of is None}
+        single = (self.genes[slots[0]] for slots in self._slots.values() if len(slots) == 1)
+        return {gene.name for gene in single if gene.layer is None and gene.depth_of is None}
+
+    @cached_property
+    def _defaults(self) -> dict[str, list[Value]]:
+        """Genes that are given no choice, or are not drawn."""
+        groups = {name: [self.genes[slot].drawn for slot in slots] for name, slots in self._slots.items()}
+        return {
+            name: [values[0] for values in group]
+            for name, group in groups.items()
+            if all(len(values) == 1 for values in group)
+        }
 
     def _values(self, arch: Arch) -> Values:
         self._check_own(arch)
@@ -247,12 +294,12 @@ class Space(ABC):
     def _canonical(self, values: Values) -> Arch:
         """Check the active genes and drop those of layers that the depth switches off."""
 
-        def checked(gene: Gene, value: int | None) -> int:
+        def checked(gene: Gene, value: Value | None) -> Value:
             if value not in gene.choices:
                 raise GeneError(
                     f"{self.name}: gene {gene.name} is {value!r}; choose one of {list(gene.choices)}."
                 )
-            return int(value)
+            return gene.choices[gene.choices.index(value)]  # a plain number, whatever was given
 
         depth = {
             g.depth_of: checked(g, v)
@@ -270,20 +317,35 @@ class Space(ABC):
         return Arch(self.identity, tuple(items))
 
     @lru_cache(maxsize=256)  # noqa: B019  (spaces are few and live as long as the process)
-    def _domains(self, reference: Arch | None) -> tuple[tuple[int, ...], ...]:
+    def _domains(self, reference: Arch | None) -> tuple[tuple[Value, ...], ...]:
         """Allowed values of every gene: at least the reference's, wherever the reference has the layer."""
         if reference is None:
-            return tuple(gene.choices for gene in self.genes)
+            return tuple(gene.drawn for gene in self.genes)
         return tuple(
-            gene.choices if value is None or not gene.grows else tuple(c for c in gene.choices if c >= value)
+            gene.drawn if value is None or not gene.grows else tuple(c for c in gene.drawn if c >= value)
             for gene, value in zip(self.genes, self._values(reference), strict=True)
         )
+
+    def _domain(self, slot: int, values: Values, reference: Arch | None) -> tuple[Value, ...]:
+        """Allowed values of one gene, when the genes before it have ``values``."""
+        return self._domains(reference)[slot]
+
+    def _build(self, reference: Arch | None, choose: Callable[[int, tuple[Value, ...]], Value]) -> Arch:
+        """Fill gene after gene with ``choose(slot, allowed values)``."""
+        values: Values = []
+        for slot in range(len(self.genes)):
+            values.append(choose(slot, self._domain(slot, values, reference)))
+        return self._canonical(values)
+
+    def _is_inside(self, arch: Arch, reference: Arch | None) -> bool:
+        """Whether what was built from allowed genes contains the reference."""
+        return self.by_genes or reference is None or self.contains(arch, reference)
 
     def _check_own(self, arch: Arch) -> None:
         if arch.space != self.identity:
             raise GeneError(f"An architecture of {arch.space} was given to the space {self.identity}.")
 
-    def _check_member(self, arch: Arch, reference: Arch | None) -> None:
+    def _check_parent(self, arch: Arch, reference: Arch | None) -> None:
         if reference is not None and not self.contains(arch, reference):
             raise InfeasibleError(
                 f"{self.name}: a parent does not contain the reference, so its children would not either. "
@@ -291,12 +353,22 @@ class Space(ABC):
             )
 
     def _retreat(
-        self, arch: Arch, anchor: Arch, rng: np.random.Generator, cost: Cost, high: float | None
+        self,
+        arch: Arch,
+        anchor: Arch,
+        rng: np.random.Generator,
+        cost: Cost,
+        high: float | None,
+        reference: Arch | None,
     ) -> Arch:
-        """Set genes back to the anchor's, in random order, until the cost is at most ``high``."""
-        if high is None or cost(arch) <= high:
+        """Set genes back to the anchor's, in random order, until cost and containment are right."""
+
+        def fits(arch: Arch) -> bool:
+            return (high is None or cost(arch) <= high) and self._is_inside(arch, reference)
+
+        if fits(arch):
             return arch
-        if cost(anchor) > high:
+        if not fits(anchor):
             raise InfeasibleError(
                 f"{self.name}: a parent costs {cost(anchor):,.12g}, over the budget of {high:,.12g}. Draw "
                 "parents with sample(rng, max_cost=…) of the same budget."
@@ -306,10 +378,10 @@ class Space(ABC):
             values[slot] = goal[slot]
             known = (g if v is None else v for v, g in zip(values, goal, strict=True))
             filled = [gene.choices[0] if v is None else v for v, gene in zip(known, self.genes, strict=True)]
-            if cost(arch := self._canonical(filled)) <= high:
+            if fits(arch := self._canonical(filled)):
                 return arch
         return arch
 
 
-def _pick(rng: np.random.Generator, choices: Sequence[int]) -> int:
+def _pick(rng: np.random.Generator, choices: Sequence[Value]) -> Value:
     return choices[int(rng.integers(len(choices)))]

@@ -3,9 +3,11 @@
 An index file holds one index, or one inclusive range ``first-last``, a line. Train, calibration and
 search are numbers of training pictures; test numbers the test pictures, which is a numbering of its own
 (only the glyphs have one numbering for all, because they are one pool). ``split.json`` says so beside
-the files, with rule, seed, sizes, checksums and the command that draws them again::
+the files, with rule, seed, sizes, checksums and the command that draws them again. Where it gives the
+lengths of the two lists (``lists``), train and test have no file: train is what is left of the training
+list, in :func:`draw_order`, and test is the whole test list, in its own order::
 
-    python -m regnas_core.draw_splits glyphs cifar10
+    python -m regnas_core.draw_splits glyphs cifar10 imagenet
 """
 
 from __future__ import annotations
@@ -72,10 +74,22 @@ def draw_split(labels: np.ndarray, sizes: Mapping[str, int | None], seed: int) -
     return cuts
 
 
+def draw_order(length: int, seed: int) -> np.ndarray:
+    """Every number below ``length``, in an order drawn from them alone: int64 (length,).
+
+    >>> draw_order(5, seed=0).tolist()
+    [3, 2, 1, 0, 4]
+    """
+    return np.argsort(_raw(length, seed), kind="stable").astype(np.int64)
+
+
+def _raw(shape: int | tuple[int, ...], seed: int) -> np.ndarray:
+    # the raw stream, not Generator.permutation: NumPy promises that only the former never changes
+    return np.random.PCG64(seed).random_raw(shape)
+
+
 def _stratified_order(labels: np.ndarray, seed: int) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    # sorting the raw stream, not rng.permutation: NumPy promises that only the former never changes
-    key, tie = rng.bit_generator.random_raw((2, len(labels)))
+    key, tie = _raw((2, len(labels)), seed)
     place = np.empty(len(labels))
     for value in np.unique(labels):
         members = np.flatnonzero(labels == value)
@@ -110,12 +124,13 @@ def read_indices(path: Path) -> np.ndarray:
 
 
 def write_split(folder: Path, indices: Mapping[str, np.ndarray], info: Mapping) -> None:
-    """Write index files and ``split.json`` with their sizes and checksums."""
+    """Write index files and ``split.json`` with the sizes of all splits and the files' checksums."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, part in indices.items():
         write_indices(folder / f"{name}.txt", part)
     files = sorted(path.name for path in folder.iterdir() if path.suffix in (".txt", ".npy"))
-    sizes = {name: len(indices[name]) for name in SPLITS}
+    whole = _with_rest(indices, info)
+    sizes = {name: len(whole[name]) for name in SPLITS}
     sums = {name: _sha256(folder / name) for name in files}
     text = json.dumps({**info, "sizes": sizes, "sha256": sums}, indent=2, ensure_ascii=False)
     (folder / "split.json").write_text(text + "\n", newline="\n")
@@ -125,7 +140,7 @@ def read_split(dataset: str, folder: Path | None = None) -> Split:
     """Read and verify the shipped split of a data set.
 
     Args:
-        dataset: "glyphs" or "cifar10".
+        dataset: "glyphs", "cifar10" or "imagenet".
         folder: read this instead of ``data_splits/<dataset>``.
 
     Raises:
@@ -142,7 +157,19 @@ def read_split(dataset: str, folder: Path | None = None) -> Split:
                 f"{folder / name} is missing or is not the file that split.json describes. Restore it from "
                 f"the repository, or draw the split again: {info['command']}"
             )
-    return Split({name: read_indices(folder / f"{name}.txt") for name in SPLITS}, info, folder)
+    filed = [name for name in SPLITS if "lists" not in info or name not in info["lists"]]
+    indices = {name: read_indices(folder / f"{name}.txt") for name in filed}
+    return Split(_with_rest(indices, info), info, folder)
+
+
+def _with_rest(indices: Mapping[str, np.ndarray], info: Mapping) -> dict[str, np.ndarray]:
+    """Add the splits that have no file, if ``info`` gives the lengths of the lists that they come from."""
+    if "lists" not in info:
+        return dict(indices)
+    left = np.ones(info["lists"]["train"], bool)
+    left[np.concatenate([indices["calibration"], indices["search"]])] = False
+    order = draw_order(len(left), info["seed"])
+    return {**indices, "train": order[left[order]], "test": draw_order(info["lists"]["test"], info["seed"])}
 
 
 def _sha256(path: Path) -> str:

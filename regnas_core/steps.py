@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from math import prod
+from typing import Literal
 
 Shape = tuple[int, int, int]  # (channels, height, width) of one image's activation
 
@@ -52,11 +53,18 @@ class Region:
 
 @dataclass(frozen=True)
 class Conv:
-    """A bias-free convolution, zero-padded to keep the size: weight (out, in / groups, k, k)."""
+    """A bias-free convolution, zero-padded to keep the size: weight (out, in / groups, k, k).
+
+    ``transforms`` names the matrices by which once-for-all computes a smaller kernel from the larger one
+    around it, largest first: 7 × 7 → 5 × 5 by a (25, 25), 5 × 5 → 3 × 3 by a (9, 9). They belong to the
+    super-network, not to a sub-network, which keeps the resulting kernel alone: ``weight`` is the kernel's
+    place, and what counts as its weights.
+    """
 
     weight: Region
     stride: int = 1
     groups: int = 1
+    transforms: tuple[str, ...] = ()
 
     @property
     def regions(self) -> tuple[Region, ...]:
@@ -97,13 +105,53 @@ class BatchNorm:
 
 
 @dataclass(frozen=True)
-class Relu:
-    """Rectified linear unit."""
+class Activation:
+    """``"relu"``, ``"h_swish"`` (x · relu6(x + 3) / 6), or ``"swish"`` (x · sigmoid(x))."""
 
+    kind: Literal["relu", "h_swish", "swish"] = "relu"
     regions = ()
 
     def out_shape(self, shape: Shape) -> Shape:
         return shape
+
+    def macs(self, shape: Shape) -> int:
+        return 0
+
+
+@dataclass(frozen=True)
+class SqueezeExcite:
+    """Channels scaled by hard-sigmoid(expand · relu(reduce · mean)), two 1 × 1 convolutions with bias.
+
+    The weights are (middle, channels, 1, 1) and (channels, middle, 1, 1).
+    """
+
+    reduce: Region
+    reduce_bias: Region
+    expand: Region
+    expand_bias: Region
+
+    @property
+    def regions(self) -> tuple[Region, ...]:
+        return (self.reduce, self.reduce_bias, self.expand, self.expand_bias)
+
+    def out_shape(self, shape: Shape) -> Shape:
+        return shape
+
+    def macs(self, shape: Shape) -> int:
+        return self.reduce.size + self.expand.size
+
+
+@dataclass(frozen=True)
+class Resize:
+    """Interpolation to ``size`` × ``size`` (align_corners off); nothing where the size is right already."""
+
+    size: int
+    mode: Literal["bilinear", "bicubic"]
+    antialias: bool = False
+    regions = ()
+
+    def out_shape(self, shape: Shape) -> Shape:
+        return (shape[0], self.size, self.size)
 
     def macs(self, shape: Shape) -> int:
         return 0
@@ -119,6 +167,33 @@ class PixelUnshuffle:
     def out_shape(self, shape: Shape) -> Shape:
         c, h, w = shape
         return (c * self.factor**2, h // self.factor, w // self.factor)
+
+    def macs(self, shape: Shape) -> int:
+        return 0
+
+
+@dataclass(frozen=True)
+class MaxPool:
+    """Maximum of 3 × 3 with stride 2 and a margin of 1."""
+
+    regions = ()
+
+    def out_shape(self, shape: Shape) -> Shape:
+        return (shape[0], -(-shape[1] // 2), -(-shape[2] // 2))
+
+    def macs(self, shape: Shape) -> int:
+        return 0
+
+
+@dataclass(frozen=True)
+class AveragePool:
+    """Mean of ``stride`` × ``stride``, with that stride; what juts out over the edge counts not."""
+
+    stride: int
+    regions = ()
+
+    def out_shape(self, shape: Shape) -> Shape:
+        return (shape[0], -(-shape[1] // self.stride), -(-shape[2] // self.stride))
 
     def macs(self, shape: Shape) -> int:
         return 0
@@ -155,7 +230,38 @@ class Linear:
         return self.weight.size
 
 
-Op = Conv | BatchNorm | Relu | PixelUnshuffle | GlobalPool | Linear
+@dataclass(frozen=True)
+class Residual:
+    """body(x) + shortcut(x); an empty shortcut is the identity."""
+
+    body: tuple[Op, ...]
+    shortcut: tuple[Op, ...] = ()
+
+    @property
+    def regions(self) -> tuple[Region, ...]:
+        return tuple(region for op in (*self.body, *self.shortcut) for region in op.regions)
+
+    def out_shape(self, shape: Shape) -> Shape:
+        return _cost(self.body, shape)[1]
+
+    def macs(self, shape: Shape) -> int:
+        return _cost(self.body, shape)[0] + _cost(self.shortcut, shape)[0]
+
+
+Op = (
+    Conv
+    | BatchNorm
+    | Activation
+    | SqueezeExcite
+    | Resize
+    | PixelUnshuffle
+    | MaxPool
+    | AveragePool
+    | GlobalPool
+    | Linear
+    | Residual
+)
+IN_PLACE = (Activation, SqueezeExcite)  # they write into their input, where no gradient is wanted
 
 
 @dataclass(frozen=True)
@@ -165,17 +271,20 @@ class Step:
     Attributes:
         key: hashable name of the function that the step computes.
         ops: operations applied in order; the first makes a new activation, since others may need the input.
-        skip: whether the input is added to the result (a residual block).
     """
 
     key: tuple
     ops: tuple[Op, ...] = field(hash=False)  # compared: two spaces may give different layers one key
-    skip: bool = field(default=False, compare=False)
 
     def __post_init__(self) -> None:
-        if isinstance(self.ops[0], Relu):
+        chains = [
+            self.ops,
+            *(c for op in self.ops if isinstance(op, Residual) for c in (op.body, op.shortcut)),
+        ]
+        if any(chain and isinstance(chain[0], IN_PLACE) for chain in chains):
             raise ValueError(
-                f"step {self.key} begins with Relu, which works in place; end the step before with it."
+                f"step {self.key} or a branch of it begins with an operation that works in place; "
+                "end the step before with it."
             )
 
     @cached_property
@@ -183,14 +292,18 @@ class Step:
         return tuple(region for op in self.ops for region in op.regions)
 
 
-@lru_cache(maxsize=100_000)
-def step_cost(step: Step, shape: Shape) -> tuple[int, Shape]:
-    """MACs of ``step`` on one image's activation of ``shape``, and the shape that leaves it."""
+def _cost(ops: Iterable[Op], shape: Shape) -> tuple[int, Shape]:
     total = 0
-    for op in step.ops:
+    for op in ops:
         total += op.macs(shape)
         shape = op.out_shape(shape)
     return total, shape
+
+
+@lru_cache(maxsize=100_000)
+def step_cost(step: Step, shape: Shape) -> tuple[int, Shape]:
+    """MACs of ``step`` on one image's activation of ``shape``, and the shape that leaves it."""
+    return _cost(step.ops, shape)
 
 
 def macs(steps: Iterable[Step], shape: Shape) -> int:

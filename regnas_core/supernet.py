@@ -1,125 +1,28 @@
-"""The weights of a super-network, and everything that runs them.
-
-One interpreter (:func:`run`) executes the steps of any search space on slices of the super-network's
-tensors; :meth:`SuperNet.extract` builds the same network from plain ``torch.nn`` layers.
-"""
+"""The weights of a super-network: made, loaded, saved, and run as any of its sub-networks."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from .arch import Arch, identity
+from .archive import read_state_dict
+from .download import fetch
 from .errors import CheckpointError
-from .files import write_atomically
+from .files import sha256, write_atomically
+from .layers import Norm, batch_statistics, module, run
+from .resources import cache_root, data_root
 from .space import Space
-from .spaces import get_space
-from .steps import BatchNorm, Conv, GlobalPool, Linear, Op, PixelUnshuffle, Region, Relu, Step, regions
+from .spaces import get_space, space_names
 
-Weights = Mapping[str, Tensor]
-Norm = Callable[[BatchNorm, Tensor, Weights], Tensor]
 FORMAT = "regnas-supernet/1"
-
-
-def read(weights: Weights, region: Region) -> Tensor:
-    """The slice of the super-network's tensor that ``region`` names (a view)."""
-    return weights[region.tensor][tuple(slice(*bound) for bound in region.bounds)]
-
-
-def batch_statistics(op: BatchNorm, x: Tensor, weights: Weights) -> Tensor:
-    """BatchNorm as in training: normalise by the statistics of this very batch."""
-    return F.batch_norm(
-        x, None, None, read(weights, op.scale), read(weights, op.shift), training=True, eps=op.eps
-    )
-
-
-def run_op(op: Op, x: Tensor, weights: Weights, norm: Norm | None) -> Tensor:
-    """Apply one operation to activations (B, C, H, W).
-
-    Without gradients Relu works in place (a fresh buffer costs more than the operation), so it must not
-    be the first operation of a step, whose input others still need.
-    """
-    match op:
-        case Conv():
-            weight = read(weights, op.weight)
-            return F.conv2d(x, weight, stride=op.stride, padding=weight.shape[-1] // 2, groups=op.groups)
-        case BatchNorm():
-            return norm(op, x, weights)
-        case Relu():
-            return F.relu(x) if torch.is_grad_enabled() else F.relu_(x)
-        case PixelUnshuffle():
-            return F.pixel_unshuffle(x, op.factor)
-        case GlobalPool():
-            return x.mean((2, 3), keepdim=True)
-        case Linear():
-            return F.linear(x.flatten(1), read(weights, op.weight), read(weights, op.bias))
-
-
-def run_step(step: Step, x: Tensor, weights: Weights, norm: Norm = batch_statistics) -> Tensor:
-    """Apply one step to activations (B, C, H, W)."""
-    y = x
-    for op in step.ops:
-        y = run_op(op, y, weights, norm)
-    return x + y if step.skip else y
-
-
-def run(steps: Iterable[Step], x: Tensor, weights: Weights, norm: Norm = batch_statistics) -> Tensor:
-    """Apply all steps to normalised images (B, C, H, W); logits (B, classes) come out."""
-    for step in steps:
-        x = run_step(step, x, weights, norm)
-    return x
-
-
-class Residual(nn.Module):
-    """x + body(x)."""
-
-    def __init__(self, body: nn.Module) -> None:
-        super().__init__()
-        self.body = body
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.body(x)
-
-
-def _layer(op: Op, weights: Weights) -> list[nn.Module]:
-    """Plain ``torch.nn`` layers with copies of the weights that ``op`` uses."""
-    match op:
-        case Conv():
-            w = read(weights, op.weight)
-            out, inp, k, _ = w.shape
-            layer = nn.Conv2d(inp * op.groups, out, k, op.stride, k // 2, groups=op.groups, bias=False)
-            params = {"weight": w}
-        case BatchNorm():
-            layer = nn.BatchNorm2d(op.channels, eps=op.eps)
-            params = {"weight": read(weights, op.scale), "bias": read(weights, op.shift)}
-        case Linear():
-            params = {"weight": read(weights, op.weight), "bias": read(weights, op.bias)}
-            layer = nn.Linear(*reversed(params["weight"].shape))
-            return [nn.Flatten(), _filled(layer, params)]
-        case Relu():
-            return [nn.ReLU()]
-        case PixelUnshuffle():
-            return [nn.PixelUnshuffle(op.factor)]
-        case GlobalPool():
-            return [nn.AdaptiveAvgPool2d(1)]
-    return [_filled(layer, params)]
-
-
-def _filled(layer: nn.Module, params: dict[str, Tensor]) -> nn.Module:
-    layer.to(params["weight"])
-    with torch.no_grad():
-        for name, value in params.items():
-            getattr(layer, name).copy_(value)
-    return layer
 
 
 @dataclass(frozen=True)
@@ -163,14 +66,11 @@ class SuperNet:
     def extract(self, arch: Arch) -> nn.Sequential:
         """A plain stand-alone network with copies of the sub-network's weights.
 
-        A mini super-network stores no BatchNorm statistics, because they differ between sub-networks:
-        use :meth:`regnas_core.Evaluator.extract` for a network whose statistics are recalibrated.
+        BatchNorm statistics differ between sub-networks. What a published super-network keeps (those of its
+        largest sub-network) is copied; a mini super-network keeps none. Use
+        :meth:`regnas_core.Evaluator.extract` for a network whose statistics are recalibrated.
         """
-        modules = []
-        for step in self.space.steps(arch):
-            body = nn.Sequential(*(layer for op in step.ops for layer in _layer(op, self.weights)))
-            modules.append(Residual(body) if step.skip else body)
-        return nn.Sequential(*modules)
+        return nn.Sequential(*(module(step.ops, self.weights) for step in self.space.steps(arch)))
 
     def digest(self) -> str:
         """16 hexadecimal digits that name these weights."""
@@ -196,22 +96,20 @@ class SuperNet:
 
 def random_weights(space: Space, seed: int) -> dict[str, Tensor]:
     """Weights for training to start from: He-normal convolutions, unit BatchNorm, small classifier."""
-    generator, weights = torch.Generator().manual_seed(seed), {}
-    for step in space.steps(space.largest):
-        for op in step.ops:
-            for region in op.regions:
-                weights[region.tensor] = _initial(op, region, generator)
-    return weights
+    generator = torch.Generator().manual_seed(seed)
+    return {name: _initial(name, shape, generator) for name, shape in space.tensors.items()}
 
 
-def _initial(op: Op, region: Region, generator: torch.Generator) -> Tensor:
-    shape = region.shape
-    if isinstance(op, Conv):
-        fan_out = shape[0] * shape[2] * shape[3] // op.groups
-        return torch.randn(shape, generator=generator) * (2 / fan_out) ** 0.5
-    if isinstance(op, BatchNorm):
-        return torch.ones(shape) if region == op.scale else torch.zeros(shape)
-    return torch.randn(shape, generator=generator) * 0.01 if len(shape) == 2 else torch.zeros(shape)
+def _initial(name: str, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    if name.endswith("_matrix"):  # a kernel transform
+        return torch.eye(*shape)
+    if len(shape) == 1:
+        return torch.ones(shape) if name.endswith(("weight", "running_var")) else torch.zeros(shape)
+    if len(shape) == 2:
+        return torch.randn(shape, generator=generator) * 0.01
+    depthwise = shape[1] == 1
+    fan_out = shape[2] * shape[3] * (1 if depthwise else shape[0])
+    return torch.randn(shape, generator=generator) * (2 / fan_out) ** 0.5
 
 
 def load_supernet(name: str, weights: str | Path = "pretrained", **options) -> SuperNet:
@@ -219,42 +117,77 @@ def load_supernet(name: str, weights: str | Path = "pretrained", **options) -> S
 
     Args:
         name: a name that :func:`regnas_core.get_space` knows.
-        weights: ``"pretrained"`` (the checkpoint that comes with the package), a path, or
-            ``"random:SEED"`` (untrained).
-        **options: fields of the space's configuration, as for :func:`regnas_core.get_space`.
+        weights: ``"pretrained"`` (comes with the package, or is downloaded from its publishers, checked and
+            kept), ``"pretrained:alphanet"`` (of a publisher among several), a path, or ``"random:SEED"``
+            (untrained). A publisher's PyTorch file is converted once, to safetensors in the data folder.
+        **options: options of the space, as for :func:`regnas_core.get_space`.
 
     Raises:
         CheckpointError: missing, truncated, or made for another search space; never executes code.
     """
     space = get_space(name, **options)
-    if str(weights).startswith("random:"):
-        seed = str(weights).removeprefix("random:")
-        if not seed.isdigit():
+    kind, _, detail = str(weights).partition(":")
+    if kind == "random":
+        if not detail.isdigit():
             raise CheckpointError(
                 f"weights={weights!r}: expected random:SEED with a whole number, as random:0."
             )
-        channels = space.input_shape()[0]
-        return SuperNet(
-            space,
-            random_weights(space, int(seed)),
-            (0.5,) * channels,
-            (0.25,) * channels,
-            {"seed": int(seed)},
-        )
-    path = packaged_checkpoint(name) if weights == "pretrained" else Path(weights)
-    return _read_checkpoint(path, space)
-
-
-def packaged_checkpoint(name: str) -> Path:
-    """Where the package keeps the trained super-network ``name``."""
-    return Path(__file__).parent / "checkpoints" / f"{name}.safetensors"
-
-
-def _read_checkpoint(path: Path, space: Space) -> SuperNet:
+        info = {"seed": int(detail)}
+        return SuperNet(space, random_weights(space, int(detail)), *space.normalisation, info)
+    path = pretrained_checkpoint(space, detail) if kind == "pretrained" else Path(weights)
     if not path.is_file():
         raise CheckpointError(
             f"No checkpoint at {path}. Give the path of one, or make it with `regnas train-supernet`."
         )
+    if path.suffix == ".safetensors":
+        return _read_checkpoint(path, space)
+    return _read_checkpoint(convert(path, space), space)
+
+
+def pretrained_checkpoint(space: Space, publisher: str = "") -> Path:
+    """Path of a space's trained weights: packaged, or else a publisher's, downloaded if need be."""
+    if not space.sources:
+        return Path(__file__).parent / "checkpoints" / f"{space.name}.safetensors"
+    if publisher and publisher not in space.sources:
+        raise CheckpointError(
+            f"{space.name}: no pretrained weights called {publisher!r}; known: {', '.join(space.sources)}."
+        )
+    source = space.sources[publisher or next(iter(space.sources))]
+    return fetch(source, data_root() / "supernets")
+
+
+def convert(path: Path, space: Space) -> Path:
+    """Path of a publisher's checkpoint as safetensors, written when it is first asked for.
+
+    Raises:
+        CheckpointError: unreadable, or not of this search space.
+    """
+    digest = sha256(path)
+    target = cache_root(data_root()) / "supernets" / f"{space.name}-{digest[:16]}.safetensors"
+    if not target.is_file():
+        found = read_state_dict(path)
+        if missing := _differences(found, space):
+            others = [get_space(other) for other in space_names() if other != space.name]
+            fits = [other.name for other in others if other.sources and not _differences(found, other)]
+            raise CheckpointError(
+                f"{path} holds no weights of {space.name}: {len(missing)} of {len(space.tensors)} tensors "
+                f"are missing or of another shape, such as {missing[0]}. "
+                + (f"It fits {fits[0]}." if fits else "Give the publishers' file of this super-network.")
+            )
+        named = {space.publishers_name(key): w for key, w in found.items()}
+        tensors = {key: named[space.publishers_name(key)].float() for key in space.tensors}
+        info = {"file": path.name, "sha256": digest}
+        SuperNet(get_space(space.name), tensors, *space.normalisation, info).save(target)
+    return target
+
+
+def _differences(found: dict[str, Tensor], space: Space) -> list[str]:
+    """Tensors of the space that ``found`` lacks or has in another shape."""
+    shapes = {space.publishers_name(key): tuple(w.shape) for key, w in found.items()}
+    return [key for key, shape in space.tensors.items() if shapes.get(space.publishers_name(key)) != shape]
+
+
+def _read_checkpoint(path: Path, space: Space) -> SuperNet:
     try:
         with safe_open(path, "pt") as file:
             meta = file.metadata() or {}
@@ -268,14 +201,18 @@ def _read_checkpoint(path: Path, space: Space) -> SuperNet:
             f"{path} is a safetensors file, but no super-network of this package ({FORMAT})."
         )
     head = json.loads(meta["regnas"])
-    expected = {name: region.shape for name, region in regions(space.steps(space.largest)).items()}
     found = {name: tuple(w.shape) for name, w in tensors.items()}
-    made_for = identity(head["space"], head["options"])
-    if made_for != space.identity or found != expected:
-        wrong = sorted(n for n in expected.keys() | found.keys() if expected.get(n) != found.get(n))
+    made_for = _trained_for(head["space"], head["options"])
+    if made_for != _trained_for(space.name, space.options) or found != space.tensors:
+        wrong = sorted(n for n in space.tensors | found if space.tensors.get(n) != found.get(n))
         raise CheckpointError(
             f"{path} holds a super-network of {made_for}, not of {space.identity} ({len(wrong)} tensors "
             f"differ{': ' if wrong else ''}{', '.join(wrong[:2])}). "
             "Give the checkpoint of this super-network, or the options that it was trained with."
         )
     return SuperNet(space, tensors, tuple(head["mean"]), tuple(head["std"]), head["info"])
+
+
+def _trained_for(name: str, options: dict) -> str:
+    """Identity of the space as far as weights depend on it: not on the resolutions that are searched."""
+    return identity(name, {key: value for key, value in options.items() if key != "resolutions"})

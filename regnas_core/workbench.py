@@ -209,7 +209,7 @@ def open_workbench(
 def open_data(preset: Preset) -> Dataset:
     """The data set that a preset names."""
     path = None if preset.data.path is None else find_path(preset.data.path)
-    return load_dataset(preset.data.name, path=path, size=preset.data.size)
+    return load_dataset(preset.data.name, path=path, size=preset.data.size, sizes=preset.data.sizes)
 
 
 def train_preset(preset: Preset, out: str | Path, *, command: str) -> Path:

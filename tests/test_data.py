@@ -9,14 +9,16 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from regnas_core import folder, sources
+from regnas_core import data, folder, sources, splits
 from regnas_core.data import ImageSet, load_dataset
 from regnas_core.errors import DataError
 from regnas_core.resources import data_root
@@ -182,7 +184,7 @@ def test_resize_and_crop(tmp_path):
     Image.fromarray(ramp).save(tmp_path / "ramp.png")
     squeezed = folder.decode_picture(tmp_path / "ramp.png", 32)
     assert squeezed.shape == (3, 32, 32) and np.ptp(squeezed[0, 0].astype(int)) > 55
-    cropped = folder.decode_picture(tmp_path / "ramp.png", 16, crop_ratio=0.5)
+    cropped = folder.decode_picture(tmp_path / "ramp.png", 16, resize=32)
     np.testing.assert_array_equal(cropped[0], np.tile(np.arange(24, 40), (16, 1)))
     Image.fromarray(ramp[:, :32]).save(tmp_path / "square.png")
     np.testing.assert_array_equal(folder.decode_picture(tmp_path / "square.png", 32)[0], ramp[:, :32, 0])
@@ -190,14 +192,38 @@ def test_resize_and_crop(tmp_path):
     assert folder.decode_picture(tmp_path / "palette.gif", 8).shape == (3, 8, 8)
 
 
-def test_crop_agrees_with_torchvision(tmp_path):
-    from torchvision.transforms import CenterCrop, Resize
+VIEWS = [(224, 256, "bilinear"), (160, 183, "bilinear"), (240, 255, "bicubic"), (33, 33, "bicubic")]
 
-    noise = np.random.default_rng(0).integers(0, 256, (61, 83, 3), dtype=np.uint8)
-    Image.fromarray(noise).save(tmp_path / "noise.png")
-    ours = folder.decode_picture(tmp_path / "noise.png", 28, crop_ratio=0.875)
-    theirs = CenterCrop(28)(Resize(32)(Image.fromarray(noise)))
-    np.testing.assert_array_equal(ours, np.asarray(theirs).transpose(2, 0, 1))
+
+@pytest.mark.parametrize("view", VIEWS, ids=str)
+def test_pixels_are_those_of_torchvision(tmp_path, view):
+    from torchvision.datasets.folder import pil_loader
+    from torchvision.transforms import CenterCrop, InterpolationMode, Resize
+
+    size, resize, interpolation = view
+    rng = np.random.default_rng(0)
+    shapes = [(375, 500), (500, 333), (256, 256), (255, 257), (31, 307), (183, 91), (2, 3)]
+    for i, shape in enumerate([*shapes, *rng.integers(20, 300, (8, 2))]):
+        path, mode = tmp_path / f"{i}.JPEG", ("RGB", "L", "CMYK")[i % 3]
+        noise = rng.integers(0, 256, (*shape, len(mode)), dtype=np.uint8)
+        Image.fromarray(noise.squeeze(), mode if mode == "CMYK" else None).save(path)
+        theirs = Resize(resize, InterpolationMode(interpolation))(pil_loader(str(path)))
+        ours = folder.decode_picture(path, *view)
+        np.testing.assert_array_equal(ours, np.asarray(CenterCrop(size)(theirs)).transpose(2, 0, 1))
+
+
+def test_each_way_to_decode_has_a_cache_of_its_own(tree, tmp_path):
+    listing = folder.list_tree(tree / "val")
+    for way in ((8,), (8, 8), (8, 9), (8, 9, "bicubic"), (9, 9, "bicubic"), (8, 9, "bilinear")):
+        assert folder.decode(listing, way[0], tmp_path / "cache", *way[1:]).shape == (5, 3, way[0], way[0])
+    assert len(list((tmp_path / "cache").glob("*.npy"))) == 5  # the last is the default
+
+
+def test_a_picture_that_vanishes_is_named(tree, tmp_path):
+    dataset = load_dataset("folder", path=tree, root=tmp_path, size=8)
+    (tree / "val" / "dog" / "001.PNG").unlink()
+    with pytest.raises(DataError, match=r"1 of 5 pictures .*dog/001\.PNG"):
+        _ = dataset.test
 
 
 @pytest.mark.parametrize(
@@ -214,7 +240,8 @@ def test_crop_agrees_with_torchvision(tmp_path):
         ({"name": "cifar100", "download": False}, "cifar100 is missing.*cifar-100-python"),
         ({"name": "fashion-mnist", "download": False}, "FashionMNIST/raw"),
         ({"name": "glyphs", "size": 64}, "a size of its own"),
-        ({"name": "cifar10", "path": "x"}, "neither path nor crop_ratio"),
+        ({"name": "cifar10", "path": "x"}, "neither path, resize nor"),
+        ({"name": "cifar10", "interpolation": "bicubic"}, "neither path, resize nor"),
         ({"name": "glyphs", "sizes": {"search": 5}}, "give limit, not sizes"),
         ({"name": "glyphs", "limit": {"val": 3}}, "limit names val; the splits are train"),
         ({"name": "glyphs", "limit": 0}, "at least 1 picture"),
@@ -235,7 +262,9 @@ def test_folder_problems_are_said(tree, tmp_path):
     with pytest.raises(DataError, match="size must be at least 1"):
         opened(size=0)
     with pytest.raises(DataError, match="size must be at least 1"):
-        opened(crop_ratio=1.5)
+        opened(size=32, resize=31)
+    with pytest.raises(DataError, match="Unknown interpolation 'nearest'; use bilinear or bicubic"):
+        opened(interpolation="nearest")
     with pytest.raises(DataError, match="need 33 pictures, not 30"):
         opened(sizes={"search": 30})
     (tree / "val" / "bird").mkdir()
@@ -283,6 +312,157 @@ def test_image_set_takes_and_identifies():
             whole.take(wrong)
     with pytest.raises(AttributeError):
         whole.name = "other"
+
+
+# ImageNet in miniature: its names, 3 classes, pictures of any shape, each of one grey that tells its number
+
+WNIDS = ("n01440764", "n01443537", "n15075141")
+
+
+@pytest.fixture
+def imagenet(tmp_path, monkeypatch):
+    """<root>/imagenet with 36 training and 9 validation pictures, and a recorded split for so many."""
+    home, rng = tmp_path / "imagenet", np.random.default_rng(0)
+    numbers = {"train": iter(range(36)), "val": iter(range(9))}
+    for part, count in (("train", (14, 12, 10)), ("val", (3, 3, 3))):
+        for k, (wnid, n) in enumerate(zip(WNIDS, count, strict=True)):
+            for i in range(n):
+                name = f"{wnid}_{100 + i}" if part == "train" else f"ILSVRC2012_val_{10 * i + k:08}"
+                shape = tuple(rng.integers(20, 80, 2))
+                picture(home / part / wnid / f"{name}.JPEG", shape, 5 * next(numbers[part]))
+    order = splits.draw_order(36, seed=0)
+    info = {"lists": {"train": 36, "test": 9}, "classes": 3, "seed": 0, "command": "none"}
+    splits.write_split(tmp_path / "split", {"calibration": order[:4], "search": order[4:14]}, info)
+    monkeypatch.setattr(data, "read_split", partial(read_split, folder=tmp_path / "split"))
+    return home
+
+
+def numbers(images: ImageSet) -> list[int]:
+    assert np.ptp(images.images.astype(int), axis=(1, 2, 3)).max() == 0  # one grey, as it was made
+    return np.rint(images.images[:, 0, 0, 0] / 5).astype(int).tolist()
+
+
+def test_imagenet_is_opened_with_its_recorded_split(imagenet, tmp_path):
+    dataset = load_dataset("imagenet", root=tmp_path, size=24)
+    order, labels = splits.draw_order(36, seed=0).tolist(), np.repeat([0, 1, 2], [14, 12, 10])
+    parts = {"calibration": order[:4], "search": order[4:14], "train": order[14:], "test": list(range(9))}
+    for name, expected in parts.items():
+        part = getattr(dataset, name)
+        assert part.images.shape == (len(expected), 3, 24, 24) and part.classes == WNIDS
+        assert numbers(part) == expected
+        assert part.labels.tolist() == (
+            [0, 0, 0, 1, 1, 1, 2, 2, 2] if name == "test" else [*labels[expected]]
+        )
+    assert dataset.source == "image tree imagenet, recorded split"
+    few = load_dataset("imagenet", path=imagenet, root=tmp_path / "else", size=24, limit={"search": 3})
+    assert numbers(few.search) == order[4:7]
+
+
+def test_imagenet_is_resized_and_cropped_by_the_publishers_rule(imagenet, tmp_path):
+    from torchvision.transforms import CenterCrop, InterpolationMode, Resize
+
+    path = imagenet / "val" / WNIDS[0] / "ILSVRC2012_val_00000000.JPEG"
+    noise = np.random.default_rng(1).integers(0, 256, (50, 67, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(path)
+    original = Image.open(path).convert("RGB")
+
+    def agrees(theirs: tuple[int, str], **options) -> bool:
+        ours = load_dataset("imagenet", root=tmp_path, size=24, **options).test.images[0]
+        theirs = CenterCrop(24)(Resize(theirs[0], InterpolationMode(theirs[1]))(original))
+        return np.array_equal(ours, np.asarray(theirs).transpose(2, 0, 1))
+
+    assert agrees((28, "bilinear"))  # 24 / 0.875 = 27.4, rounded up
+    assert agrees((28, "bicubic"), interpolation="bicubic") and not agrees((28, "bicubic"))
+    assert agrees((27, "bilinear"), resize=27) and not agrees((27, "bilinear"))
+
+
+def test_imagenet_goes_on_where_decoding_was_killed(imagenet, tmp_path, monkeypatch):
+    whole = load_dataset("imagenet", path=imagenet, root=tmp_path / "elsewhere", size=16).search
+    seen, decode_picture = [], folder.decode_picture
+
+    def killed(path, *args):
+        if len(seen) == 6:
+            raise KeyboardInterrupt
+        seen.append(path)
+        return decode_picture(path, *args)
+
+    monkeypatch.setattr(folder, "BLOCK", 2)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(folder, "decode_picture", killed)
+        _ = load_dataset("imagenet", root=tmp_path, size=16).search
+    done = int(next((tmp_path / "cache").glob("imagenet-search-16px-*.progress")).read_text())
+    assert done in (2, 4, 6)
+    seen.clear()
+    monkeypatch.setattr(folder, "decode_picture", lambda *args: seen.append(args) or decode_picture(*args))
+    assert load_dataset("imagenet", root=tmp_path, size=16).search.digest == whole.digest
+    assert len(seen) == 10 - done
+
+
+def test_a_part_of_imagenet_needs_sizes(imagenet, tmp_path):
+    def opened(**options):
+        return load_dataset("imagenet", root=tmp_path, size=16, **options)
+
+    (imagenet / "train" / WNIDS[1] / "n01443537_111.JPEG").unlink()
+    with pytest.raises(
+        DataError, match=r"train holds 35 pictures of 3 classes; .* has 36 of 3\..*subset.*give sizes"
+    ):
+        opened()
+    subset = opened(sizes={"calibration": 3, "search": 6})
+    assert [len(getattr(subset, part)) for part in SPLITS] == [26, 3, 6, 9]
+    assert np.bincount(subset.search.labels).tolist() == [2, 2, 2]  # stratified
+    trained = [n for part in SPLITS[:3] for n in numbers(getattr(subset, part))]
+    assert len(set(trained)) == 35 and 25 not in trained
+    assert subset.source == "image tree imagenet, split of its own (3 calibration, 6 search, seed 0)"
+    assert numbers(opened(sizes={"search": 6}, seed=1).search) != numbers(subset.search)
+
+    picture(imagenet / "train" / WNIDS[1] / "n01443537_111.JPEG", value=5 * 25)
+    opened()
+    (imagenet / "val" / WNIDS[2]).rename(imagenet / WNIDS[2])
+    with pytest.raises(DataError, match=r"val holds 6 pictures of 2 classes; .* has 9 of 3"):
+        opened()
+    (imagenet / WNIDS[2]).rename(imagenet / "val" / WNIDS[2])
+    for part in ("train", "val"):
+        (imagenet / part / WNIDS[0]).rename(imagenet / part / "tench")
+    with pytest.raises(DataError, match="folders from n01443537 to tench; expected WordNet numbers"):
+        opened()
+
+
+@pytest.mark.skipif(not shutil.which("awk"), reason="awk and a shell are needed")
+def test_loose_validation_pictures_are_refused_with_a_command_that_sorts_them(imagenet, tmp_path):
+    rows = ["ImageId,PredictionString"]
+    for path in sorted((imagenet / "val").rglob("*.JPEG"), reverse=True):
+        rows.append(f"{path.stem},{path.parent.name} 85 1 499 272 {path.parent.name} 3 4 5 6 ")
+        path.rename(imagenet / "val" / path.name)
+        with suppress(OSError):
+            path.parent.rmdir()
+    with pytest.raises(DataError, match=r"val holds 9 pictures ILSVRC2012_val_\*\.JPEG outside") as caught:
+        load_dataset("imagenet", root=tmp_path)
+    (imagenet / "val" / "LOC_val_solution.csv").write_text("\n".join(rows) + "\n")
+    command = next(line for line in str(caught.value).splitlines() if line.startswith("  awk"))
+    subprocess.run(["sh", "-c", command], cwd=imagenet / "val", check=True)
+    assert numbers(load_dataset("imagenet", root=tmp_path, size=16).test) == list(range(9))
+
+
+def test_the_whole_of_imagenet_is_numbered_as_recorded(tmp_path, monkeypatch):
+    """Lists of full length without files: what is decoded is what the recorded split names."""
+
+    def listed(root: Path, classes=None) -> folder.Tree:
+        n = 1_281_167 if root.name == "train" else 50_000
+        wnids = ("n01440764", *(f"n{10_000_000 + i}" for i in range(998)), "n15075141")
+        return folder.Tree(root, tuple(map(str, range(n))), np.arange(n) * 1000 // n, wnids)
+
+    for part in ("train", "val"):
+        (tmp_path / "imagenet" / part).mkdir(parents=True)
+    monkeypatch.setattr(folder, "list_tree", listed)
+    decoded = {}
+    monkeypatch.setattr(folder, "decode", lambda tree, name, **_: decoded.update({name: tree.files}))
+    dataset, split = load_dataset("imagenet", root=tmp_path), read_split("imagenet")
+    for name in ("calibration", "search", "test"):
+        labels = getattr(dataset, name).labels
+        assert decoded[f"imagenet-{name}"] == tuple(map(str, split.indices[name]))
+        assert len(labels) == split.info["sizes"][name]
+    assert len(np.unique(dataset.search.labels)) == 1000
+    assert np.bincount(dataset.search.labels).std() < 6  # a random sample: about 20 of each class
 
 
 # CIFAR-10: the canonical files, an image tree and an archive of it, in miniature

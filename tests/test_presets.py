@@ -58,6 +58,7 @@ def test_overrides_set_keys_of_any_section():
     assert preset.search.target_mmacs == load_preset("demo").search.target_mmacs
     assert load_preset("demo").search.population != 40  # the preset itself is not changed
     assert load_preset("demo", {"supernet.options.classes": 7}).supernet.options == {"classes": 7}
+    assert load_preset("demo", {"data.sizes.search": 500}).data.sizes == {"search": 500}
 
 
 def test_parse_overrides_reads_yaml_values():
@@ -138,6 +139,8 @@ def test_a_key_like_no_other_is_answered_with_all():
         ("seed", None, r"seed: .*integer"),
         ("search", 3, r"search: "),
         ("seed.x", 1, r"seed: .*integer"),
+        ("data.sizes", {"calib": 9}, r"data\.sizes\.calib.*'calibration' or 'search'"),
+        ("data.sizes.search", 0, r"data\.sizes\.search: .*greater than or equal to 1"),
         ("title.x", 1, "title is a value, not a section"),
     ],
 )

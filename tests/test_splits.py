@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from regnas_core import draw_splits, resources, splits
 from regnas_core.errors import DataError
 
-SHIPPED = {"glyphs": 81_024, "cifar10": 50_000}
+SHIPPED = {"glyphs": 81_024, "cifar10": 50_000, "imagenet": 1_281_167}
 
 
 @given(
@@ -75,10 +75,13 @@ def test_shipped_splits_are_disjoint_and_complete(dataset):
     together = np.concatenate(list(numbered.values()))
     assert len(np.unique(together)) == len(together) == SHIPPED[dataset]
     assert together.max() == SHIPPED[dataset] - 1
-    if dataset == "cifar10":
-        assert sorted(split.indices["test"]) == list(range(10_000))
+    assert together.min() == 0 and all(part.dtype == np.int64 for part in split.indices.values())
+    if dataset != "glyphs":
+        n = {"cifar10": 10_000, "imagenet": 50_000}[dataset]
+        assert sorted(split.indices["test"]) == list(range(n))
     assert {name: len(part) for name, part in split.indices.items()} == split.info["sizes"]
-    assert set(split.info["sha256"]) >= {f"{name}.txt" for name in splits.SPLITS}
+    filed = ("calibration", "search") if dataset == "imagenet" else splits.SPLITS
+    assert set(split.info["sha256"]) >= {f"{name}.txt" for name in filed}
     assert all(path.stat().st_size < 500_000 for path in split.folder.iterdir())
 
 
@@ -94,6 +97,46 @@ def test_cifar10_split_follows_its_rule():
     for name in splits.SPLITS:  # and it is stratified
         counts = np.bincount(split.indices[name] // (1000 if name == "test" else 5000), minlength=10)
         assert np.ptp(counts) <= 2
+
+
+def test_imagenet_split_follows_its_rule():
+    split = splits.read_split("imagenet")
+    assert split.info["sizes"] == {
+        "train": 1_259_119,
+        "calibration": 2_048,
+        "search": 20_000,
+        "test": 50_000,
+    }
+    values = np.random.PCG64(0).random_raw(1_281_167)
+    in_order = np.concatenate([split.indices[name] for name in ("calibration", "search", "train")])
+    assert (np.diff(values[in_order].astype(np.float64)) >= 0).all()
+    assert split.indices["test"].tolist() == list(range(50_000))
+    for name in ("calibration", "search", "train"):  # a random sample of the list: evenly spread
+        counts = np.histogram(split.indices[name], 16, (0, 1_281_167))[0]
+        assert abs(counts - counts.mean()).max() < 4 * counts.mean() ** 0.5
+
+
+def test_command_draws_the_shipped_imagenet_split_again(tmp_path):
+    draw_splits.main(["imagenet", "--out", str(tmp_path)])
+    shipped = resources.project_path("data_splits/imagenet")
+    drawn = {path.name: path.read_bytes() for path in (tmp_path / "imagenet").iterdir()}
+    assert drawn == {path.name: path.read_bytes() for path in shipped.iterdir()}
+    assert drawn.keys() == {"calibration.txt", "search.txt", "split.json"}
+
+
+def test_splits_without_files_are_left_out_of_the_list(tmp_path):
+    info = {"lists": {"train": 8, "test": 3}, "seed": 5, "command": "none"}
+    splits.write_split(tmp_path, {"calibration": [6, 1], "search": [0, 7, 2]}, info)
+    split = splits.read_split("toy", tmp_path)
+    assert split.info["sizes"] == {"train": 3, "calibration": 2, "search": 3, "test": 3}
+    assert split.indices["train"].tolist() == [i for i in splits.draw_order(8, 5) if i in (3, 4, 5)]
+    assert split.indices["test"].tolist() == [0, 1, 2]
+
+
+def test_draw_order_is_pinned():
+    assert splits.draw_order(10, seed=0).tolist() == [3, 2, 1, 8, 6, 0, 7, 4, 5, 9]
+    assert splits.draw_order(10, seed=1).tolist() != splits.draw_order(10, seed=0).tolist()
+    assert sorted(splits.draw_order(1000, seed=2)) == list(range(1000))
 
 
 @pytest.mark.parametrize("damage", ["changed", "removed", "no json"])

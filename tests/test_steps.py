@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
 from regnas_core import get_space, steps
-from regnas_core.steps import BatchNorm, Conv, GlobalPool, Linear, PixelUnshuffle, Region, Relu, Step
-from regnas_core.supernet import run_op
+from regnas_core.layers import run_op
+from regnas_core.steps import Activation, BatchNorm, Conv, GlobalPool, Linear, PixelUnshuffle, Region, Step
 
 FULL = (6, 5)
 bounds = st.tuples(*(st.tuples(st.integers(0, n), st.integers(0, n)).map(sorted).map(tuple) for n in FULL))
@@ -25,7 +25,8 @@ def mask(region: Region, shape: tuple[int, ...] = FULL) -> np.ndarray:
 
 def two_layers(channels: int) -> tuple[Step, Step]:
     """A 3×3 convolution of 4 channels with BatchNorm, and a classifier for 5 classes."""
-    stem = (Conv(Region.leading("conv", channels, 4, 3, 3), stride=2), BatchNorm("norm", channels), Relu())
+    conv = Conv(Region.leading("conv", channels, 4, 3, 3), stride=2)
+    stem = (conv, BatchNorm("norm", channels), Activation())
     head = (GlobalPool(), Linear(Region.leading("linear", 5, channels), Region.leading("bias", 5)))
     return Step(("stem", channels), stem), Step(("head", channels), head)
 
@@ -53,7 +54,7 @@ def test_a_kernel_is_the_innermost_part_of_the_full_one(size):
         (Conv(Region.kernel("w", 6, 2, 3, 5), 2, groups=2), (4, 7, 7)),
         (Conv(Region.kernel("w", 4, 1, 5, 5), 1, groups=4), (4, 3, 2)),
         (BatchNorm("n", 3), (3, 4, 5)),
-        (Relu(), (3, 4, 5)),
+        (Activation(), (3, 4, 5)),
         (PixelUnshuffle(2), (3, 4, 6)),
         (GlobalPool(), (3, 4, 6)),
         (Linear(Region.leading("w", 5, 3), Region.leading("b", 5)), (3, 1, 1)),

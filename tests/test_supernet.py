@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from regnas_core import SuperNet, get_space, load_supernet
 from regnas_core.errors import CheckpointError
-from regnas_core.supernet import packaged_checkpoint
+from regnas_core.supernet import pretrained_checkpoint
 
 TINY = {"image": (2, 16, 16), "classes": 5, "stem": 4, "head": 16, "widths": (6, 8, 8)}
 
@@ -145,7 +145,7 @@ def test_a_missing_checkpoint_is_named_with_what_makes_one(tmp_path):
         load(tmp_path / "none.safetensors")
     with pytest.raises(CheckpointError, match="No checkpoint at"):
         load(tmp_path)
-    assert packaged_checkpoint("mini").name == "mini.safetensors"
+    assert pretrained_checkpoint(get_space("mini")).name == "mini.safetensors"
 
 
 @pytest.mark.parametrize("keep", [0, 4, 200, -1])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -20,8 +20,11 @@ class DataSection(Section):
     """Which images (see :func:`regnas_core.load_dataset`)."""
 
     name: Literal["glyphs", "cifar10", "cifar100", "fashion-mnist", "imagenet", "folder"]
-    path: str | None = Field(None, description="image folder, for name: folder")
+    path: str | None = Field(None, description="image folder, for name: folder or imagenet")
     size: int | None = Field(None, ge=8, description="working resolution in pixels")
+    sizes: dict[Literal["calibration", "search"], Annotated[int, Field(ge=1)]] | None = Field(
+        None, description="pictures cut out of the training ones, where no recorded split applies"
+    )
     search_images: int | None = Field(
         None, ge=1, description="use only the first so many of the search split"
     )

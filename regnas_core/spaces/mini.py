@@ -14,7 +14,18 @@ from functools import cache
 
 from ..arch import Arch, Gene
 from ..space import Space
-from ..steps import BatchNorm, Conv, GlobalPool, Linear, PixelUnshuffle, Region, Relu, Shape, Step
+from ..steps import (
+    Activation,
+    BatchNorm,
+    Conv,
+    GlobalPool,
+    Linear,
+    PixelUnshuffle,
+    Region,
+    Residual,
+    Shape,
+    Step,
+)
 
 
 @dataclass(frozen=True)
@@ -59,6 +70,7 @@ class MiniSpace(Space):
         self.config = replace(CONFIGS[name], **given)
         self.options = {key: v for key, v in given.items() if v != getattr(CONFIGS[name], key)}
         self.genes = tuple(self._genes())
+        self.normalisation = ((0.5,) * self.config.image[0], (0.25,) * self.config.image[0])
 
     def _genes(self):
         c = self.config
@@ -89,7 +101,7 @@ class MiniSpace(Space):
             PixelUnshuffle(c.unshuffle),
             Conv(Region.leading("stem.conv.weight", c.stem, inp, 3, 3)),
             BatchNorm("stem.norm", c.stem),
-            Relu(),
+            Activation(),
         )
         return Step(("stem",), ops)
 
@@ -102,16 +114,16 @@ class MiniSpace(Space):
         ops = (
             Conv(Region.leading(f"{name}.expand.weight", mid, inp, 1, 1)),
             BatchNorm(f"{name}.expand_norm", mid),
-            Relu(),
+            Activation(),
             Conv(
                 Region.kernel(f"{name}.depthwise.weight", mid, 1, kernel, c.kernels[-1]), stride, groups=mid
             ),
             BatchNorm(f"{name}.depthwise_norm", mid),
-            Relu(),
+            Activation(),
             Conv(Region.leading(f"{name}.project.weight", out, mid, 1, 1)),
             BatchNorm(f"{name}.project_norm", out),
         )
-        return Step((name, kernel, expand), ops, skip=stride == 1 and inp == out)
+        return Step((name, kernel, expand), (Residual(ops),) if stride == 1 and inp == out else ops)
 
     @cache  # noqa: B019
     def _head(self, inp: int) -> Step:
@@ -119,7 +131,7 @@ class MiniSpace(Space):
         ops = (
             Conv(Region.leading("head.conv.weight", c.head, inp, 1, 1)),
             BatchNorm("head.norm", c.head),
-            Relu(),
+            Activation(),
             GlobalPool(),
             Linear(
                 Region.leading("head.linear.weight", c.classes, c.head),
