@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 Value = int | float
 
@@ -20,7 +20,8 @@ class Gene:
         depth_of: stage whose number of layers this gene sets, for depth genes.
         layer: ``(stage, i)`` for a gene of a layer of that stage: active when the stage's depth gene
             exceeds i.
-        grows: whether a larger value contains the weights of a smaller one (not so for resolution).
+        rule: which rule of CAS a larger value follows, adding layers, channels, or to kernels; None for a
+            gene that owns no weights, such as the resolution.
         fixed: the value that random draws keep, though an architecture may have any of the choices.
     """
 
@@ -28,7 +29,7 @@ class Gene:
     choices: tuple[Value, ...]
     depth_of: int | None = None
     layer: tuple[int, int] | None = None
-    grows: bool = True
+    rule: Literal["layers", "channels", "kernels"] | None = "channels"
     fixed: Value | None = None
 
     @property

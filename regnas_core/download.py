@@ -66,10 +66,7 @@ def fetch(source: Source, folder: str | Path) -> Path:
             with _quiet():
                 pooch.retrieve(source.url, source.known_hash, path.name, path.parent, downloader=_download)
             return path
-        except (
-            OSError,
-            ValueError,
-        ) as error:  # OSError: all of requests' too; ValueError: checksum, web page
+        except (OSError, ValueError) as error:  # requests' errors are OSErrors, a wrong checksum a ValueError
             reason = _in_words(error, source)
             if pause is None or not _broke_off(error):
                 break

@@ -59,9 +59,9 @@ def _draw_imagenet(folder: Path) -> None:
         "dataset": "imagenet",
         "rule": "The numbers of the training list are sorted by the raw stream of NumPy's PCG64(seed), one "
         "value a number. The first 2,048 in this order are calibration, the next 20,000 search, all others "
-        "train. All three stay in this order: the first k of a split are a random sample for every k. (A "
-        "sorted order would suit disks better, but the files are read only once, to be decoded.) test is the "
-        "whole validation list in the list's own order. train and test follow from this and have no file.",
+        "train. test is the whole validation list, sorted likewise. All stay in this order: the first k of a "
+        "split are a random sample for every k. (A sorted order would suit disks better, but the files are "
+        "read only once, to be decoded.) train and test follow from this and have no file.",
         "numbering": f"train, calibration and search number the {train:,} training pictures, test numbers "
         f"the {test:,} validation pictures. Both numberings start at 0 and go by class folder (WordNet "
         "numbers, alphabetical), then by file name (alphabetical).",

@@ -100,15 +100,16 @@ def save_figure(figure: Figure, table: pd.DataFrame, path: str | Path) -> Figure
 
 @styled
 def fig3(table: pd.DataFrame) -> Figure:
-    """Layers as bars (length: expansion; label: kernel); what CAS adds is coloured."""
+    """Layers as bars (length: channels; label: kernel); what CAS adds is coloured."""
     titles = {
         "layers": "(a) add layers",
         "channels": "(b) add channels",
         "kernels": "(c) extend kernels",
         "all": "found by R2 + CAS",
     }
-    figure, axes = new_figure(9, 3.2, ncols=len(titles), sharey=True)
-    deepest, widest = table["layer"].max(), table["expand"].max()
+    titles = {panel: title for panel, title in titles.items() if panel in set(table["panel"])}
+    deepest, stages = table["layer"].max(), table["stage"].max()
+    figure, axes = new_figure(9, 1.1 + 0.17 * stages * deepest, ncols=len(titles), sharey=True)
     for ax, (panel, title) in zip(axes, titles.items(), strict=True):
         rows = table[table["panel"] == panel]
         for row in rows.itertuples():
@@ -117,13 +118,13 @@ def fig3(table: pd.DataFrame) -> Figure:
         share = first["shared_weights"] / first["reference_weights"]
         grown = first["weights"] / first["reference_weights"]
         ax.set_title(f"{title}\n{grown:.2f}× the weights, keeps {share:.0%}", fontsize=8)
-        ax.set(xlim=(-0.1, widest * 1.25), yticks=[], xlabel="expansion")
+        ax.set(xlim=(-0.03, 1.2), yticks=[], xticks=[0, 0.5, 1], xlabel="channels / super-network's")
         ax.spines["left"].set_visible(False)
     axes[0].set_ylim(-((table["stage"].max() - 1) * (deepest + 0.7) + deepest + 0.4), 0.2)
     for stage in sorted(table["stage"].unique()):
         top = -((stage - 1) * (deepest + 0.7) + 0.4)
         axes[0].text(
-            -0.35, top - deepest / 2, f"stage {stage}", rotation=90, ha="right", va="center", fontsize=8
+            -0.08, top - deepest / 2, f"stage {stage}", rotation=90, ha="right", va="center", fontsize=8
         )
     keys = [
         Patch(color=COLOURS["kept"], label="in the reference"),
@@ -135,13 +136,13 @@ def fig3(table: pd.DataFrame) -> Figure:
 
 
 def _layer(ax, row, y: float) -> None:
-    kept = min(row.expand, row.reference_expand)
+    kept = min(row.channels, row.reference_channels)
     ax.add_patch(Rectangle((0, y), kept, 0.8, color=COLOURS["kept"], lw=0))
-    ax.add_patch(Rectangle((kept, y), row.expand - kept, 0.8, color=COLOURS["new"], lw=0))
+    ax.add_patch(Rectangle((kept, y), row.channels - kept, 0.8, color=COLOURS["new"], lw=0))
     grown = row.reference_kernel and row.kernel > row.reference_kernel
     text = f"{row.reference_kernel}→{row.kernel}" if grown else f"{row.kernel}×{row.kernel}"
     style = {"color": COLOURS["new"], "fontweight": "bold"} if grown else {"color": "black"}
-    ax.text(row.expand + 0.1, y + 0.4, text, va="center", fontsize=7, **style)
+    ax.text(row.channels + 0.02, y + 0.4, text, va="center", fontsize=7, **style)
 
 
 @styled
@@ -253,10 +254,12 @@ def flip_gallery(
         labels, reference, target: n class names.
         columns: pictures in a row.
     """
-    rows = -(-len(images) // columns)
+    rows = max(1, -(-len(images) // columns))
     figure, axes = new_figure(columns * 1.05, rows * 1.5, nrows=rows, ncols=columns, squeeze=False)
     for ax in axes.flat:
         ax.set_axis_off()
+    if not len(images):
+        figure.text(0.5, 0.5, "no negative flips", ha="center")
     for ax, image, label, small, big in zip(axes.flat, images, labels, reference, target, strict=False):
         ax.imshow(np.moveaxis(image, 0, -1).squeeze(), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
         ax.set_title(f"{label}", fontsize=8, pad=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ PACKAGES = (
     *("regnas-core", "torch", "torchvision", "ofa", "numpy", "scipy", "pandas"),
     *("matplotlib", "seaborn", "papermill"),
 )
+LONGEST_NAME = 120
 _PACKAGE = Path(__file__).resolve().parent
 
 
@@ -58,10 +60,16 @@ def versions() -> dict[str, str]:
 
 
 def run_name(preset: str, changes: Mapping[str, Any] | None = None, seed: int | None = None) -> str:
-    """Name of a run's folders: the preset, and what was changed against it, as ``demo+seed=3``."""
+    """Name of a run's folders: the preset, and what was changed against it, as ``demo+seed=3``.
+
+    Many changes are cut short, to a name that a file system takes, and told apart by a checksum.
+    """
     changes = dict(changes or {}) | ({} if seed is None else {"seed": seed})
     parts = [Path(preset).stem, *(f"{key}={value}" for key, value in sorted(changes.items()))]
-    return re.sub(r"[^\w.,=+-]+", "_", "+".join(parts))
+    name = re.sub(r"[^\w.,=+-]+", "_", "+".join(parts))
+    if len(name) <= LONGEST_NAME:
+        return name
+    return f"{name[: LONGEST_NAME - 11]}...{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def figures_folder(preset: str, changes: Mapping[str, Any] | None = None, seed: int | None = None) -> Path:

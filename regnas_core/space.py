@@ -90,12 +90,12 @@ class Space(ABC):
             GeneError: a gene is unknown, missing, of the wrong length, or outside its choices.
         """
         genes = {**self._defaults, **genes}
-        unknown, missing = set(genes) - set(self._slots), set(self._slots) - set(genes)
+        unknown, missing = set(genes) - set(self.slots), set(self.slots) - set(genes)
         if unknown or missing:
             what = f"unknown {sorted(unknown)}" if unknown else f"missing {sorted(missing)}"
-            raise GeneError(f"{self.name}: genes {what}; expected exactly {list(self._slots)}.")
+            raise GeneError(f"{self.name}: genes {what}; expected exactly {list(self.slots)}.")
         values: Values = [None] * len(self.genes)
-        for name, slots in self._slots.items():
+        for name, slots in self.slots.items():
             given = (
                 genes[name] if isinstance(genes[name], Sequence | np.ndarray) else [genes[name]] * len(slots)
             )
@@ -260,7 +260,8 @@ class Space(ABC):
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────────
     @cached_property
-    def _slots(self) -> dict[str, list[int]]:
+    def slots(self) -> dict[str, list[int]]:
+        """Gene name → places of its genes in :attr:`genes`."""
         slots: dict[str, list[int]] = {}
         for i, gene in enumerate(self.genes):
             slots.setdefault(gene.name, []).append(i)
@@ -269,13 +270,13 @@ class Space(ABC):
     @cached_property
     def _scalars(self) -> set[str]:
         """Genes that belong to the whole network, such as its resolution: values, not lists."""
-        single = (self.genes[slots[0]] for slots in self._slots.values() if len(slots) == 1)
+        single = (self.genes[slots[0]] for slots in self.slots.values() if len(slots) == 1)
         return {gene.name for gene in single if gene.layer is None and gene.depth_of is None}
 
     @cached_property
     def _defaults(self) -> dict[str, list[Value]]:
         """Genes that are given no choice, or are not drawn."""
-        groups = {name: [self.genes[slot].drawn for slot in slots] for name, slots in self._slots.items()}
+        groups = {name: [self.genes[slot].drawn for slot in slots] for name, slots in self.slots.items()}
         return {
             name: [values[0] for values in group]
             for name, group in groups.items()
@@ -286,7 +287,7 @@ class Space(ABC):
         self._check_own(arch)
         values: Values = [None] * len(self.genes)
         for name, value in arch.items:
-            slots = self._slots[name]
+            slots = self.slots[name]
             for slot, v in zip(slots, value if isinstance(value, tuple) else (value,), strict=True):
                 values[slot] = v
         return values
@@ -312,7 +313,7 @@ class Space(ABC):
         ]
         items = (
             (name, kept[slots[0]] if name in self._scalars else tuple(kept[s] for s in slots))
-            for name, slots in self._slots.items()
+            for name, slots in self.slots.items()
         )
         return Arch(self.identity, tuple(items))
 
@@ -322,7 +323,7 @@ class Space(ABC):
         if reference is None:
             return tuple(gene.drawn for gene in self.genes)
         return tuple(
-            gene.drawn if value is None or not gene.grows else tuple(c for c in gene.drawn if c >= value)
+            gene.drawn if value is None or gene.rule is None else tuple(c for c in gene.drawn if c >= value)
             for gene, value in zip(self.genes, self._values(reference), strict=True)
         )
 

@@ -5,7 +5,7 @@ search are numbers of training pictures; test numbers the test pictures, which i
 (only the glyphs have one numbering for all, because they are one pool). ``split.json`` says so beside
 the files, with rule, seed, sizes, checksums and the command that draws them again. Where it gives the
 lengths of the two lists (``lists``), train and test have no file: train is what is left of the training
-list, in :func:`draw_order`, and test is the whole test list, in its own order::
+list, in :func:`draw_order`, and test is the whole test list, in such an order too. All are drawn again by::
 
     python -m regnas_core.draw_splits glyphs cifar10 imagenet
 """

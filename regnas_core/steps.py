@@ -271,10 +271,12 @@ class Step:
     Attributes:
         key: hashable name of the function that the step computes.
         ops: operations applied in order; the first makes a new activation, since others may need the input.
+        layer: ``(stage, i)`` for a block of an elastic stage, None for the layers that all networks have.
     """
 
     key: tuple
     ops: tuple[Op, ...] = field(hash=False)  # compared: two spaces may give different layers one key
+    layer: tuple[int, int] | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         chains = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +14,7 @@ import pandas as pd
 
 from .arch import Arch
 from .data import Dataset, ImageSet, load_dataset
-from .errors import RegnasError
+from .errors import PresetError, RegnasError
 from .evaluate import Evaluator, pick_device
 from .files import write_table
 from .flips import rate_interval
@@ -22,10 +23,12 @@ from .resources import find_path, output_root, run_name
 from .search import Score, SearchResult, evolve, reward, reward_weights
 from .space import Space
 from .spaces import get_space
+from .steps import Resize
 from .store import PredictionStore
 from .supernet import SuperNet, load_supernet
 from .training import Recipe, train_supernet
 
+LEAK = "validation"  # search.images of a preset that searches on the images of the final numbers
 CHUNK = 32  # sub-networks whose predictions are computed, and kept, at a time
 
 
@@ -65,6 +68,8 @@ class Workbench:
 
     def images(self, split: str) -> ImageSet:
         """The images of ``"search"`` (rewards) or ``"test"`` (final numbers), as many as the preset takes."""
+        if split == "search" and self.preset.search.images == LEAK:
+            split = "test"
         limit = {"search": self.preset.data.search_images, "test": self.preset.data.test_images}[split]
         images = getattr(self.data, split)
         return images if limit is None else images.take(limit)
@@ -197,19 +202,44 @@ def open_workbench(
     changes = dict(overrides or {}) | ({} if seed is None else {"seed": seed})
     chosen = load_preset(preset, changes)
     name = run_name(preset, changes)
+    if chosen.search.images == LEAK:
+        name = name if LEAK in name else f"{name}+searched-on-{LEAK}"
+        warnings.warn(
+            f"{name}: searches score the images that the final numbers are measured on (search.images), so "
+            "those are too good. The results are marked by this name.",
+            stacklevel=2,
+        )
     data = open_data(chosen)
     weights = chosen.supernet.weights
-    if weights != "pretrained" and not weights.startswith("random:"):
+    if weights.partition(":")[0] not in ("pretrained", "random"):
         weights = find_path(weights)
     net = load_supernet(chosen.supernet.space, weights, **chosen.supernet.options)
+    _check_size(chosen, net.space)
     root = Path(out) if out else output_root()
     return Workbench(chosen, name, data, net, root / "runs" / name, root / "figures" / name)
 
 
+def _check_size(preset: Preset, space: Space) -> None:
+    """Costs are counted at the size of the images, unless the network resizes them itself."""
+    ops = [op for step in space.steps(space.smallest) for op in step.ops]
+    size, counted = preset.data.size, space.input_shape(space.smallest)[1]
+    if size not in (None, counted) and not any(isinstance(op, Resize) for op in ops):
+        raise PresetError(
+            f"data.size is {size}, but {space.name} counts costs at {counted} pixels. "
+            f"Set data.size={counted}, or supernet.options.resolutions=[{size}] if the space has it."
+        )
+
+
 def open_data(preset: Preset) -> Dataset:
     """The data set that a preset names."""
-    path = None if preset.data.path is None else find_path(preset.data.path)
-    return load_dataset(preset.data.name, path=path, size=preset.data.size, sizes=preset.data.sizes)
+    section = preset.data
+    return load_dataset(
+        section.name,
+        path=None if section.path is None else find_path(section.path),
+        size=section.size,
+        sizes=section.sizes,
+        limit={"search": section.search_images, "test": section.test_images},  # no more is decoded
+    )
 
 
 def train_preset(preset: Preset, out: str | Path, *, command: str) -> Path:

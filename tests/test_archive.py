@@ -60,8 +60,8 @@ class Net(torch.nn.Module):
 def save(request, tmp_path, monkeypatch):
     """``save(content)``: the path of an archive; ``content(publisher)`` uses classes that go again."""
 
-    def save(content, name: str = "checkpoint.pth", **options) -> Path:
-        path = tmp_path / name
+    def save(content, **options) -> Path:
+        path = tmp_path / "checkpoint.pth"
         with monkeypatch.context() as context:
             if isinstance(content, types.FunctionType):
                 module = types.ModuleType("publisher_utils")
@@ -177,6 +177,12 @@ def test_anything_may_lie_beside_the_state_dict(save, make):
 def test_a_state_dict_may_be_a_dict_of_their_own(save):
     assert_tensors(read_state_dict(save(lambda m: m.EasyDict(TENSORS))))
     assert_tensors(read_state_dict(save(lambda m: {"model": m.EasyDict(TENSORS)})))
+
+
+def test_pickles_of_other_protocols(save):
+    assert_tensors(read_state_dict(save(attentive, pickle_protocol=3)))
+    with pytest.raises(CheckpointError, match="cannot be read without executing code"):
+        read_state_dict(save(TENSORS, pickle_protocol=4))  # torch's unpickler does not know it
 
 
 def test_globals_allowed_elsewhere_are_put_aside_and_kept(save):

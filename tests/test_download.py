@@ -242,8 +242,9 @@ def test_attempts_are_bounded(server, source, tmp_path, fault):
 
 def test_a_server_that_falls_silent(server, source, tmp_path, monkeypatch):
     monkeypatch.setattr(download, "TIMEOUT", (5, 0.1))
-    server.answers = ["silence"]
+    server.answers, start = ["silence"], time.perf_counter()
     assert_failure(source, tmp_path, "failed: the connection broke off 3 times")
+    assert time.perf_counter() - start < 5
 
 
 def test_the_shipped_limits_are_short():

@@ -189,7 +189,7 @@ def test_genes_of_the_whole_network_are_values_and_not_lists():
     class Resolved(type(TINY)):
         def _genes(self):
             yield from super()._genes()
-            yield Gene("r", (32, 40, 48), grows=False)
+            yield Gene("r", (32, 40, 48), rule=None)
 
     arch = Resolved("mini", widths=(8,), strides=(2,)).smallest
     assert (arch.r, arch.d, arch.ks) == (32, (2,), (3, 3, None, None))
@@ -214,7 +214,7 @@ def test_size_counts_genes_that_neither_grow_nor_belong_to_a_layer():
     class Resolved(type(TINY)):
         def _genes(self):
             yield from super()._genes()
-            yield Gene("r", (32, 40, 48), grows=False)
+            yield Gene("r", (32, 40, 48), rule=None)
 
     space = Resolved("mini", **CHANGES[0])
     ref = space.arch(ks=[5] * 6, e=[2] * 6, d=[2, 2, 2], r=40)

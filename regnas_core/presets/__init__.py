@@ -36,7 +36,9 @@ class SupernetSection(Section):
 
     space: str = "mini"
     options: dict[str, Any] = Field(default_factory=dict, description="fields of the space's configuration")
-    weights: str = Field("pretrained", description="'pretrained', 'random:SEED', or a path")
+    weights: str = Field(
+        "pretrained", description="'pretrained', 'pretrained:PUBLISHER', 'random:SEED', or a path"
+    )
 
 
 class TrainingSection(Section):
@@ -60,8 +62,13 @@ class EvaluationSection(Section):
 
 
 class SearchSection(Section):
-    """Evolution and budgets (paper, Sec. 4.1). Budgets are mega multiply-accumulates."""
+    """Evolution and budgets (paper, Sec. 4.1). Budgets are mega multiply-accumulates.
 
+    ``images: validation`` scores architectures on the images of the final numbers, as the paper does with
+    FBNet-V3: results leak, and are marked.
+    """
+
+    images: Literal["search", "validation"] = "search"
     reference_mmacs: float = Field(gt=0)
     target_mmacs: float = Field(gt=0)
     generations: int = Field(20, ge=1)

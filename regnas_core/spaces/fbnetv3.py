@@ -100,12 +100,10 @@ class FBNetV3Space(Space):
         self.name = name
         self.options = {} if resolutions is None else {"resolutions": tuple(resolutions)}
         self.genes = (
-            Gene(
-                "resolution", RESOLUTIONS if resolutions is None else tuple(sorted(resolutions)), grows=False
-            ),
+            Gene("resolution", RESOLUTIONS if resolutions is None else tuple(sorted(resolutions)), rule=None),
             *(Gene("width", choices) for choices in WIDTHS),
-            *(Gene("depth", stage.depths, depth_of=i) for i, stage in enumerate(STAGES)),
-            *(Gene("kernel_size", KERNELS) for _ in STAGES),
+            *(Gene("depth", stage.depths, depth_of=i, rule="layers") for i, stage in enumerate(STAGES)),
+            *(Gene("kernel_size", KERNELS, rule="kernels") for _ in STAGES),
             *(Gene("expand_ratio", stage.expands) for stage in STAGES),
         )
 
@@ -114,10 +112,10 @@ class FBNetV3Space(Space):
 
     def size(self, containing: Arch | None = None) -> int:
         domains = self._domains(containing)
-        slots = set(self._slots["width"])
+        slots = set(self.slots["width"])
         others = prod(len(domain) for slot, domain in enumerate(domains) if slot not in slots)
         convs = set() if containing is None else _shortcut_convs(containing.width)
-        widths = product(*(domains[slot] for slot in self._slots["width"]))
+        widths = product(*(domains[slot] for slot in self.slots["width"]))
         return others * sum(convs <= _shortcut_convs(width) for width in widths)
 
     @cached_property
@@ -142,7 +140,8 @@ class FBNetV3Space(Space):
         for stage, width, depth, kernel, expand in genes:
             for i in range(depth):
                 stride = 1 if i else stage.stride
-                steps.append(self._block(first + i, stage, stride, inp, width, kernel, expand))
+                layer = (STAGES.index(stage), i)
+                steps.append(self._block(first + i, layer, stride, inp, width, kernel, expand))
                 inp = width
             first += stage.depths[-1]
         return (*steps, self._head(inp, arch.width[-1]))
@@ -152,9 +151,12 @@ class FBNetV3Space(Space):
         return Step(("first_conv", out), (*_conv_norm("first_conv", out, 3, 3, 2), Activation("swish")))
 
     @cache  # noqa: B019
-    def _block(self, i: int, stage: Stage, stride: int, inp: int, out: int, size: int, expand: int) -> Step:
+    def _block(
+        self, i: int, layer: tuple[int, int], stride: int, inp: int, out: int, size: int, expand: int
+    ) -> Step:
         """Expand 1×1 (where the stage expands) → depthwise k×k (→ squeeze-and-excite) → project 1×1."""
         name, mid, act = f"blocks.{i}.mobile_inverted_conv", inp * expand, Activation("swish")
+        stage = STAGES[layer[0]]
         ops: list[Op] = []
         if stage.expands[-1] > 1:
             ops += [*_conv_norm(f"{name}.inverted_bottleneck", mid, inp), act]
@@ -165,7 +167,8 @@ class FBNetV3Space(Space):
         shortcut: list[Op] = [AveragePool(stride)] if stride > 1 else []
         if inp != out:
             shortcut.append(_conv(f"blocks.{i}.shortcut", out, inp))
-        return Step((i, inp, out, size, mid), (Residual(tuple(ops), tuple(shortcut)),))
+        ops = (Residual(tuple(ops), tuple(shortcut)),)
+        return Step((f"blocks.{i}", inp, out, size, mid), ops, layer)
 
     @cache  # noqa: B019
     def _head(self, inp: int, out: int) -> Step:

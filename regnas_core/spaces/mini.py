@@ -75,9 +75,9 @@ class MiniSpace(Space):
     def _genes(self):
         c = self.config
         layers = [(stage, i) for stage in range(len(c.widths)) for i in range(c.depths[-1])]
-        yield from (Gene("ks", c.kernels, layer=at) for at in layers)
+        yield from (Gene("ks", c.kernels, layer=at, rule="kernels") for at in layers)
         yield from (Gene("e", c.expansions, layer=at) for at in layers)
-        yield from (Gene("d", c.depths, depth_of=stage) for stage in range(len(c.widths)))
+        yield from (Gene("d", c.depths, depth_of=stage, rule="layers") for stage in range(len(c.widths)))
 
     def input_shape(self, arch: Arch | None = None) -> Shape:
         return self.config.image
@@ -123,7 +123,8 @@ class MiniSpace(Space):
             Conv(Region.leading(f"{name}.project.weight", out, mid, 1, 1)),
             BatchNorm(f"{name}.project_norm", out),
         )
-        return Step((name, kernel, expand), (Residual(ops),) if stride == 1 and inp == out else ops)
+        ops = (Residual(ops),) if stride == 1 and inp == out else ops
+        return Step((name, kernel, expand), ops, (stage, i))
 
     @cache  # noqa: B019
     def _head(self, inp: int) -> Step:

@@ -68,9 +68,9 @@ class OfaSpace(Space):
         self.options = {} if resolutions is None else {"resolutions": tuple(resolutions)}
         self._names = {tensor: key for key, tensor in net.named_parameters()}
         if resolutions is None:
-            self._resolution = Gene("r", RESOLUTIONS, grows=False, fixed=FIXED)
+            self._resolution = Gene("r", RESOLUTIONS, rule=None, fixed=FIXED)
         else:
-            self._resolution = Gene("r", tuple(sorted(resolutions)), grows=False)
+            self._resolution = Gene("r", tuple(sorted(resolutions)), rule=None)
 
     @cached_property
     def tensors(self) -> dict[str, tuple[int, ...]]:
@@ -149,9 +149,9 @@ class OfaMobileNetSpace(OfaSpace):
         stages = range(len(net.block_group_info))
         layers = [(stage, i) for stage in stages for i in range(len(net.block_group_info[stage]))]
         self.genes = (
-            *(Gene("ks", tuple(choices["ks_list"]), layer=at) for at in layers),
+            *(Gene("ks", tuple(choices["ks_list"]), layer=at, rule="kernels") for at in layers),
             *(Gene("e", tuple(choices["expand_ratio_list"]), layer=at) for at in layers),
-            *(Gene("d", tuple(choices["depth_list"]), depth_of=stage) for stage in stages),
+            *(Gene("d", tuple(choices["depth_list"]), depth_of=stage, rule="layers") for stage in stages),
             self._resolution,
         )
 
@@ -182,7 +182,8 @@ class OfaMobileNetSpace(OfaSpace):
         if layer.use_se:
             ops.append(self._excite(layer.depth_conv.se, mid))
         ops += self._conv_norm(layer.point_linear, layer.out_channels, mid)
-        return Step((f"blocks.{i}", size, mid), tuple(ops) if shortcut is None else (Residual(tuple(ops)),))
+        ops = tuple(ops) if shortcut is None else (Residual(tuple(ops)),)
+        return Step((f"blocks.{i}", size, mid), ops, _place(self.net.block_group_info, i))
 
     @cache  # noqa: B019
     def _head(self) -> Step:
@@ -201,10 +202,11 @@ class OfaMobileNetSpace(OfaSpace):
 class OfaResNetSpace(OfaSpace):
     """ResNet-50 of once-for-all: ``d`` (5), ``w`` (6), ``e`` (18 blocks), ``r``.
 
-    ``d`` and ``w`` begin with the stem (one and two values), then comes one a stage. ``d[0]`` is 2 for the stem's residual layer and 0 without it, the others count blocks beyond a stage's
-    least; ``w`` are places in the list of width multipliers; ``e`` is the share of a block's output
-    channels that are in its middle. So more width makes up for less expansion, and a block contains
-    another if its output and its middle have at least as many channels.
+    ``d`` and ``w`` begin with the stem (one and two values), then comes one a stage. ``d[0]`` is 2 for the
+    stem's residual layer and 0 without it, the others count blocks beyond a stage's least; ``w`` are
+    places in the list of width multipliers; ``e`` is the share of a block's output channels that are in
+    its middle. So more width makes up for less expansion, and a block contains another if its output and
+    its middle have at least as many channels.
     """
 
     by_genes = False
@@ -227,8 +229,8 @@ class OfaResNetSpace(OfaSpace):
         self._least = [len(stage) - more for stage in self._stages]
         stages = range(len(self._stages))
         self.genes = (
-            Gene("d", (0, more)),
-            *(Gene("d", tuple(depths), depth_of=stage) for stage in stages),
+            Gene("d", (0, more), rule="layers"),
+            *(Gene("d", tuple(depths), depth_of=stage, rule="layers") for stage in stages),
             *(Gene("w", tuple(range(len(widths)))) for _ in range(2 + len(stages))),
             *(
                 Gene("e", tuple(ratios), layer=(stage, i - self._least[stage]))
@@ -255,12 +257,12 @@ class OfaResNetSpace(OfaSpace):
 
     def size(self, containing: Arch | None = None) -> int:
         domains = self._domains(containing)
-        slots = self._slots
+        slots = self.slots
         alone = prod(len(domains[slot]) for slot in (slots["d"][0], *slots["w"][:2], *slots["r"]))
         return alone * prod(self._stage_size(stage, containing) for stage in range(len(self._stages)))
 
     def _stage_size(self, stage: int, reference: Arch | None) -> int:
-        domains, slots = self._domains(reference), self._slots
+        domains, slots = self._domains(reference), self.slots
         widths, depths = domains[slots["w"][2 + stage]], domains[slots["d"][1 + stage]]
         return sum(
             prod(
@@ -274,15 +276,15 @@ class OfaResNetSpace(OfaSpace):
         gene = self.genes[slot]
         if gene.name != "e" or reference is None:
             return super()._domain(slot, values, reference)
-        width = values[self._slots["w"][2 + gene.layer[0]]]
-        return self._ratios(slot - self._slots["e"][0], width, reference)
+        width = values[self.slots["w"][2 + gene.layer[0]]]
+        return self._ratios(slot - self.slots["e"][0], width, reference)
 
     def _ratios(self, i: int, width: int, reference: Arch | None) -> tuple[float, ...]:
         """Expansions of block ``i`` that have the reference's middle channels, at a given width."""
-        layer, ratios = self.net.blocks[i], self.genes[self._slots["e"][i]].choices
+        layer, ratios = self.net.blocks[i], self.genes[self.slots["e"][i]].choices
         if reference is None or reference.e[i] is None:
             return ratios
-        stage = next(s for s, blocks in enumerate(self._stages) if i in blocks)
+        stage = _place(self._stages, i)[0]
         least = self._middle(layer.out_channel_list[reference.w[2 + stage]], reference.e[i])
         return tuple(e for e in ratios if self._middle(layer.out_channel_list[width], e) >= least)
 
@@ -311,8 +313,14 @@ class OfaResNetSpace(OfaSpace):
             *(*self._conv_norm(layer.conv2, mid, mid), act),
             *self._conv_norm(layer.conv3, out, mid),
         )
-        return Step((f"blocks.{i}", inp, mid, out), (Residual(body, shortcut), act))
+        ops = (Residual(body, shortcut), act)
+        return Step((f"blocks.{i}", inp, mid, out), ops, _place(self._stages, i))
 
     @cache  # noqa: B019
     def _head(self, inp: int) -> Step:
         return Step(("head", inp), (GlobalPool(), self._linear(self.net.classifier.linear.linear, inp)))
+
+
+def _place(stages: list[list[int]], i: int) -> tuple[int, int] | None:
+    """(stage, place within it) of block ``i``; None for a block that belongs to no stage."""
+    return next(((s, blocks.index(i)) for s, blocks in enumerate(stages) if i in blocks), None)
