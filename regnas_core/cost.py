@@ -15,10 +15,10 @@ import pandas as pd
 
 from .arch import Arch
 from .errors import GeneError, RegnasError
-from .space import Cost, Space
 from .steps import Activation, Conv, GlobalPool, Linear, Residual, Shape, SqueezeExcite, Step, step_cost
 
 if TYPE_CHECKING:
+    from .space import Cost, Space
     from .supernet import SuperNet
 
 NOTE10 = Path(__file__).parent / "tables" / "note10.csv"
@@ -26,9 +26,7 @@ NOTE10_SPACE = "ofa-mbv3-w1.2"
 Row = tuple[str, ...]  # layer, input, output, and of a block expand, kernel, stride, idskip, se, hs
 
 
-def get_cost(
-    name: str, space: Space, net: SuperNet | None = None, path: str | Path | None = None
-) -> Cost:
+def get_cost(name: str, space: Space, net: SuperNet | None = None, path: str | Path | None = None) -> Cost:
     """The cost called ``name``, as a function of the architectures of ``space``.
 
     Args:
@@ -71,8 +69,8 @@ def _latency(space: Space, net: SuperNet | None, path: str | Path | None) -> Cos
 
 def places(space: Space, arch: Arch) -> Iterator[tuple[Step, Shape]]:
     """The steps of a sub-network, each with the shape (C, H, W) of its input."""
-    shape = space.input_shape(arch)
-    for step in space.steps(arch):
+    steps, shape = space.steps(arch), space.input_shape(arch)
+    for step in steps:
         yield step, shape
         shape = step_cost(step, shape)[1]
 

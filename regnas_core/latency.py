@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import platform
@@ -9,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
 from time import perf_counter_ns
 
@@ -21,13 +22,14 @@ from tqdm import tqdm
 from .arch import Arch
 from .cost import places
 from .errors import RegnasError
-from .evaluate import fold, pick_device
+from .evaluate import Layer, fold, pick_device
 from .files import write_atomically
 from .steps import BatchNorm, Op, Residual, Shape, Step
 from .supernet import SuperNet
 
 PATIENCE = 100  # draws without a new step after which a table counts as full
-COLUMNS = ("step", "input", "batch", "median_ms", "q25_ms", "q75_ms", "repeats")
+COLUMNS = {"step": str, "input": str, "batch": int, "median_ms": float, "q25_ms": float, "q75_ms": float}
+COLUMNS |= {"repeats": int}
 Work = Callable[[], object]
 Key = tuple[str, str]  # a step's key, and the shape of its input
 
@@ -75,13 +77,14 @@ class LatencyTable:
         self.net, self.path = net.to(self.device), path and Path(path).expanduser()
         self.batch, self.warmup, self.repeats = batch, warmup, repeats
         self.threads = None if cuda else threads or torch.get_num_threads()
+        self._kind = {"device": self.device, "dtype": next(iter(net.weights.values())).dtype}
         self._timer = timer or (partial(_cuda_ms, self.device) if cuda else _wall_ms)
         self.conditions = {
             "space": net.space.identity,
             "device": _device_name(self.device),
-            "torch": torch.__version__,
+            "torch": str(torch.__version__),
             "threads": self.threads,
-            "dtype": str(self._dtype).removeprefix("torch."),
+            "dtype": str(self._kind["dtype"]).removeprefix("torch."),
             "batch": batch,
         }
         self.date = datetime.now(timezone.utc).isoformat(timespec="seconds")
@@ -103,12 +106,10 @@ class LatencyTable:
     def network_ms(self, arch: Arch) -> float:
         """Median time in ms of the whole network in one go, to compare the sum with; it is not kept."""
         space = self.net.space
-        (times,) = self._time([self._work(space.steps(arch), space.input_shape(arch))]).T
-        return float(np.median(times))
+        work = self._work(space.steps(arch), space.input_shape(arch))
+        return float(np.median(self._time([work])))
 
-    def measure(
-        self, archs: Iterable[Arch] | None = None, *, seed: int = 0, progress: bool = True
-    ) -> LatencyTable:
+    def measure(self, archs: Iterable[Arch] | None = None, *, seed: int = 0, progress: bool = True) -> None:
         """Fill the table in advance, so that a search seldom has to time anything.
 
         Args:
@@ -116,28 +117,19 @@ class LatencyTable:
                 bring no new step.
             seed: of those draws.
             progress: whether to show a bar.
-
-        Returns:
-            The table itself.
         """
         archs = list(self._draw(np.random.default_rng(seed)) if archs is None else archs)
-        for arch in tqdm(archs, desc="latency", unit="architecture", leave=False, disable=not progress):
+        for arch in tqdm(archs, desc="latency", leave=False) if progress else archs:
             self._complete(arch)
-        return self
 
     @property
     def frame(self) -> pd.DataFrame:
         """The table: one row a step and shape of its input, in the order of measurement."""
-        rows = [(*key, *values) for key, values in self._rows.items()]
-        return pd.DataFrame(rows, columns=list(COLUMNS))
+        return pd.DataFrame([(*key, *row) for key, row in self._rows.items()], columns=list(COLUMNS))
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────────
-    @property
-    def _dtype(self) -> torch.dtype:
-        return next(iter(self.net.weights.values())).dtype
-
     def _sum(self, arch: Arch, column: str) -> float:
-        at = COLUMNS.index(column) - 2
+        at = list(COLUMNS).index(column) - len(COLUMNS)
         return sum(self._rows[key][at] for key in self._complete(arch))
 
     def _draw(self, rng: np.random.Generator) -> Iterator[Arch]:
@@ -173,21 +165,14 @@ class LatencyTable:
     @torch.no_grad()
     def _work(self, steps: Iterable[Step], shape: Shape) -> Work:
         """A function that runs ``steps`` on a batch of normal noise of ``shape``."""
-        layers = []
+        layers: list[Layer] = []
         for step in steps:
-            moments = [(torch.zeros(n), torch.ones(n)) for n in _norm_channels(step.ops)]
-            moments = [(mean.to(self.device, self._dtype), var.to(mean)) for mean, var in moments]
-            layers += fold(step.ops, iter(moments), self.net.weights)
-        x = torch.randn(self.batch, *shape, generator=torch.Generator().manual_seed(0))
-        x = x.to(self.device, self._dtype).contiguous(memory_format=torch.channels_last)
-
-        def run() -> torch.Tensor:
-            y = x
-            for layer in layers:
-                y = layer(y)
-            return y
-
-        return run
+            channels = [norm.channels for norm in _norms(step.ops)]
+            moments = ((torch.zeros(n, **self._kind), torch.ones(n, **self._kind)) for n in channels)
+            layers += fold(step.ops, moments, self.net.weights)
+        x = torch.randn(self.batch, *shape, generator=torch.Generator().manual_seed(0)).to(**self._kind)
+        x = x.contiguous(memory_format=torch.channels_last)
+        return partial(reduce, lambda y, layer: layer(y), layers, x)
 
     # ── file ─────────────────────────────────────────────────────────────────────────────────────
     def _write(self, path: Path) -> None:
@@ -195,21 +180,70 @@ class LatencyTable:
         path.write_text(f"# {head}\n{self.frame.to_csv(index=False)}", encoding="utf-8")
 
     def _read(self) -> None:
+        head, _, table = self.path.read_bytes().decode(errors="replace").partition("\n")
         try:
-            head, _, table = self.path.read_text(encoding="utf-8").partition("\n")
-            ...
-        except (ValueError, KeyError):
-            raise RegnasError(f"")
+            found = dict(json.loads(head.removeprefix("# ")))
+            names, *lines = csv.reader(table.splitlines())
+            if names != list(COLUMNS) or not table.endswith("\n"):
+                raise ValueError("columns are missing, or the end")
+            rows = [[kind(v) for kind, v in zip(COLUMNS.values(), line, strict=True)] for line in lines]
+        except (ValueError, TypeError):
+            raise RegnasError(f"{self.path} is no whole latency table. Give another path.") from None
+        for name, here in self.conditions.items():
+            if found.get(name) != here:
+                raise RegnasError(
+                    f"The latencies in {self.path} were measured with {name} {found.get(name)}, now it is "
+                    f"{here}; they do not compare. Give another path, or move the file away."
+                )
+        self.date = found.get("date", self.date)
+        self._rows = {(step, inp): tuple(values) for step, inp, *values in rows}
 
 
 def _key(step: Step, shape: Shape) -> Key:
     return " ".join(map(str, step.key)), "x".join(map(str, shape))
 
 
-def _norm_channels(ops: Iterable[Op]) -> Iterator[int]:
-    """Channels of every BatchNorm, in the order in which ``fold`` meets them."""
+def _norms(ops: Iterable[Op]) -> Iterator[BatchNorm]:
+    """Every BatchNorm, in the order in which :func:`regnas_core.evaluate.fold` asks for its moments."""
     for op in ops:
         if isinstance(op, BatchNorm):
-            yield op.channels
+            yield op
         elif isinstance(op, Residual):
-            yield from _norm_channels((*op.body, *op.shortcut))
+            yield from _norms((*op.body, *op.shortcut))
+
+
+@contextmanager
+def _threads(number: int | None) -> Iterator[None]:
+    """Let PyTorch have this number of threads on the CPU, for a while; None changes nothing."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _wall_ms(work: Work) -> float:
+    start = perf_counter_ns()
+    work()
+    return (perf_counter_ns() - start) / 1e6
+
+
+def _cuda_ms(device: torch.device, work: Work) -> float:
+    with torch.cuda.device(device):
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        start.record()
+        work()
+        end.record()
+        end.synchronize()
+        return start.elapsed_time(end)
+
+
+def _device_name(device: torch.device) -> str:
+    """What the device calls itself; of a CPU also the number of its cores."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    info = Path("/proc/cpuinfo")
+    model = re.search(r"model name\s*:\s*(.+)", info.read_text()) if info.is_file() else None
+    name = model[1] if model else platform.processor() or platform.machine()
+    return f"{name}, {os.cpu_count()} cores"

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import re
-from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 from .errors import DataError
 
@@ -16,7 +12,6 @@ PACKAGES = (
     *("regnas-core", "torch", "torchvision", "ofa", "numpy", "scipy", "pandas"),
     *("matplotlib", "seaborn", "papermill"),
 )
-LONGEST_NAME = 120
 _PACKAGE = Path(__file__).resolve().parent
 
 
@@ -57,24 +52,6 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[package] = "not installed"
     return found
-
-
-def run_name(preset: str, changes: Mapping[str, Any] | None = None, seed: int | None = None) -> str:
-    """Name of a run's folders: the preset, and what was changed against it, as ``demo+seed=3``.
-
-    Many changes are cut short, to a name that a file system takes, and told apart by a checksum.
-    """
-    changes = dict(changes or {}) | ({} if seed is None else {"seed": seed})
-    parts = [Path(preset).stem, *(f"{key}={value}" for key, value in sorted(changes.items()))]
-    name = re.sub(r"[^\w.,=+-]+", "_", "+".join(parts))
-    if len(name) <= LONGEST_NAME:
-        return name
-    return f"{name[: LONGEST_NAME - 11]}...{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-
-
-def figures_folder(preset: str, changes: Mapping[str, Any] | None = None, seed: int | None = None) -> Path:
-    """Where a run's figures and tables go: ``figures/<run name>``."""
-    return output_root() / "figures" / run_name(preset, changes, seed)
 
 
 def find_path(path: str) -> Path:

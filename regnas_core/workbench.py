@@ -18,8 +18,8 @@ from .errors import PresetError, RegnasError
 from .evaluate import Evaluator, pick_device
 from .files import write_table
 from .flips import rate_interval
-from .presets import Preset, load_preset
-from .resources import find_path, output_root, run_name
+from .presets import Preset, load_preset, run_name
+from .resources import find_path, output_root
 from .search import Score, SearchResult, evolve, reward, reward_weights
 from .space import Space
 from .spaces import get_space
@@ -203,7 +203,6 @@ def open_workbench(
     chosen = load_preset(preset, changes)
     name = run_name(preset, changes)
     if chosen.search.images == LEAK:
-        name = name if LEAK in name else f"{name}+searched-on-{LEAK}"
         warnings.warn(
             f"{name}: searches score the images that the final numbers are measured on (search.images), so "
             "those are too good. The results are marked by this name.",

@@ -1,4 +1,4 @@
-"""The presets for ImageNet, from a tree of files to the tables, on a miniature of it with untrained weights."""
+"""ImageNet's presets, from a tree of files to the tables: on a miniature tree with untrained weights."""
 
 from __future__ import annotations
 

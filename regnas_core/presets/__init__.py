@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,6 +12,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..errors import PresetError
+from ..resources import output_root
+
+LONGEST_NAME = 120
 
 
 class Section(BaseModel):
@@ -154,6 +159,26 @@ def parse_overrides(pairs: list[str]) -> dict[str, Any]:
             raise PresetError(f"--set {pair!r}: expected key=value, as search.population=40.")
         overrides[key.strip()] = _read_yaml(value, f"--set {pair!r}")
     return overrides
+
+
+def run_name(name: str, overrides: dict[str, Any] | None = None, seed: int | None = None) -> str:
+    """Name of a run's folders: the preset, and what was changed against it, as ``demo+seed=3``.
+
+    A search on validation images is part of every name. Many changes are cut short, to a name that file
+    systems take, and told apart by a checksum.
+    """
+    changes = dict(overrides or {}) | ({} if seed is None else {"seed": seed})
+    parts = [Path(name).stem, *(f"{key}={value}" for key, value in sorted(changes.items()))]
+    full = re.sub(r"[^\w.,=+-]+", "_", "+".join(parts))
+    if len(full) > LONGEST_NAME:
+        full = f"{full[: LONGEST_NAME - 11]}...{hashlib.sha256(full.encode()).hexdigest()[:8]}"
+    leaks = load_preset(name, changes).search.images == "validation"
+    return f"{full}+searched-on-validation" if leaks and "=validation" not in full else full
+
+
+def figures_folder(name: str, overrides: dict[str, Any] | None = None, seed: int | None = None) -> Path:
+    """Where a run's figures and tables go: ``figures/<run name>``."""
+    return output_root() / "figures" / run_name(name, overrides, seed)
 
 
 def preset_keys(model: type[BaseModel] = Preset, prefix: str = "") -> list[str]:
