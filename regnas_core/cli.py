@@ -18,7 +18,9 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 
-Preset = Annotated[str, typer.Option(help="demo, cifar10, imagenet, or the path of a preset's .yaml file.")]
+Preset = Annotated[
+    str, typer.Option(help="A preset's name, as demo, cifar10, imagenet, or the path of a .yaml file.")
+]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the preset, as seed=1. Repeatable."),
@@ -71,9 +73,12 @@ def search(
         str, typer.Option(help="R0 (Top-1), R1 (−NFR), R2 (Top-1 − NFR), or LAMBDA1,LAMBDA2.")
     ] = "R2",
     cas: Annotated[bool, typer.Option(help="Demand that the target contain the reference's weights.")] = True,
-    mmacs: Annotated[
-        float | None, typer.Option(help="Budget in mega multiply-accumulates; the preset's by default.")
+    budget: Annotated[
+        float | None, typer.Option(help="In the cost's unit; by default the preset's, in million MACs.")
     ] = None,
+    cost: Annotated[
+        str, typer.Option(help="macs or params (millions), note10 or latency (ms, measured here).")
+    ] = "macs",
     reference: Annotated[
         str | None, typer.Option(help="Genes of the reference as JSON; searched for by default.")
     ] = None,
@@ -90,10 +95,12 @@ def search(
     weights = parse_reward(reward)
     bench = open_workbench(preset, parse_overrides(changes or []), out=out)
     ref = bench.space.parse(reference) if reference else find_reference(bench)
-    found = bench.search(weights, reference=ref, cas=cas, mmacs=mmacs, seed=bench.preset.seed)
+    found = bench.search(weights, reference=ref, cas=cas, cost=cost, budget=budget, seed=bench.preset.seed)
     if found.stopped:
         typer.echo(f"The search ended early: {found.stopped}.")
     table = bench.measure([ref, found.best], ref, "test")
+    if cost != "macs":
+        table.insert(2, cost, [bench.cost(cost)(arch) for arch in (ref, found.best)])
     typer.echo(f"reference: {ref}\ntarget:    {found.best}\n")
     typer.echo(
         format_table(

@@ -33,7 +33,7 @@ PREFIX = {
 def reference(bench: Workbench) -> Arch:
     """The small model that flips are counted against: best R0 within the reference budget (Sec. 4.1)."""
     budget = bench.preset.search.reference_mmacs
-    return bench.search("R0", mmacs=budget, seed=bench.preset.seed, label="reference").best
+    return bench.search("R0", budget=budget, seed=bench.preset.seed, label="reference").best
 
 
 def model_name(bench: Workbench, design: str, mmacs: float) -> str:

@@ -28,8 +28,7 @@ from .steps import BatchNorm, Op, Residual, Shape, Step
 from .supernet import SuperNet
 
 PATIENCE = 100  # draws without a new step after which a table counts as full
-COLUMNS = {"step": str, "input": str, "batch": int, "median_ms": float, "q25_ms": float, "q75_ms": float}
-COLUMNS |= {"repeats": int}
+COLUMNS = dict(step=str, input=str, batch=int, median_ms=float, q25_ms=float, q75_ms=float, repeats=int)
 Work = Callable[[], object]
 Key = tuple[str, str]  # a step's key, and the shape of its input
 

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from .errors import NotebookError
 from .files import write_atomically
 from .flip_report import format_table
-from .resources import project_path, versions
+from .resources import data_root, project_path, versions
 from .workbench import Workbench, open_workbench
 
 
@@ -34,12 +34,19 @@ class Notebook:
         title: its first heading.
         items: the paper's items, as named in figures/<preset>/.
         parameters: names that its cell tagged ``parameters`` sets.
+        needs: files under the data root without which it cannot run; what makes them tries to download them.
     """
 
     path: Path
     title: str
     items: tuple[str, ...]
     parameters: tuple[str, ...]
+    needs: tuple[str, ...] = ()
+
+    @property
+    def missing(self) -> list[Path]:
+        """What it needs, but is not there."""
+        return [path for path in (data_root() / name for name in self.needs) if not path.is_file()]
 
 
 def notebooks() -> list[Notebook]:
@@ -56,14 +63,15 @@ def read_notebook(path: Path) -> Notebook:
     from papermill import inspect_notebook
 
     nb = nbformat.read(path, as_version=4)
-    items = nb.metadata.get("regnas", {}).get("items")
+    about = nb.metadata.get("regnas", {})
+    items = about.get("items")
     parameters = tuple(inspect_notebook(str(path)))
     if not items or not parameters:
         raise NotebookError(
             f"{path}: expected metadata regnas.items and a cell tagged 'parameters' that sets something."
         )
     title = next(line for cell in nb.cells for line in cell.source.splitlines() if line.startswith("# "))
-    return Notebook(path, title.removeprefix("# "), tuple(items), parameters)
+    return Notebook(path, title.removeprefix("# "), tuple(items), parameters, tuple(about.get("needs", ())))
 
 
 def choose(only: list[str]) -> list[Notebook]:
@@ -124,10 +132,18 @@ def reproduce(preset: str, only: list[str], overrides: dict[str, Any], *, out: P
     os.environ["TQDM_DISABLE"] = "1"  # for the notebooks: bars do not belong into what they leave behind
     preset = str(Path(preset).resolve()) if Path(preset).is_file() else preset
     seconds: dict[str, float] = {}
+    done: list[Notebook] = []
     for nb in (bar := tqdm(chosen, desc=f"reproducing {bench.name}", unit="notebook")):
         bar.set_postfix_str(nb.path.stem)
         start = time.perf_counter()
-        execute(nb, bench.runs / "notebooks" / nb.path.name, {"preset": preset, "overrides": overrides})
+        try:
+            execute(nb, bench.runs / "notebooks" / nb.path.name, {"preset": preset, "overrides": overrides})
+        except NotebookError:
+            if only or not nb.missing:
+                raise
+            tqdm.write(f"\n{', '.join(nb.items)}: left out, for want of {nb.missing[0]}\n")
+            continue
+        done.append(nb)
         seconds[nb.path.stem] = round(time.perf_counter() - start, 1)
         record = provenance(bench, nb, seconds[nb.path.stem])
         for item in nb.items:
@@ -138,7 +154,7 @@ def reproduce(preset: str, only: list[str], overrides: dict[str, Any], *, out: P
         for item in nb.items:
             if table := short_table(bench.figures / f"{item}.csv"):
                 tqdm.write(f"\n{item}: {nb.title}\n\n{table}\n")
-    return write_report(bench, chosen)
+    return write_report(bench, done)
 
 
 def short_table(path: Path, rows: int = 12) -> str:

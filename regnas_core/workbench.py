@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from .arch import Arch
+from .cost import get_cost
 from .data import Dataset, ImageSet, load_dataset
 from .errors import PresetError, RegnasError
 from .evaluate import Evaluator, pick_device
@@ -21,7 +23,7 @@ from .flips import rate_interval
 from .presets import Preset, load_preset, run_name
 from .resources import find_path, output_root
 from .search import Score, SearchResult, evolve, reward, reward_weights
-from .space import Space
+from .space import Cost, Space
 from .spaces import get_space
 from .steps import Resize
 from .store import PredictionStore
@@ -128,7 +130,8 @@ class Workbench:
         *,
         reference: Arch | None = None,
         cas: bool = False,
-        mmacs: float | None = None,
+        cost: str = "macs",
+        budget: float | None = None,
         seed: int = 0,
         label: str | None = None,
     ) -> SearchResult:
@@ -140,17 +143,24 @@ class Workbench:
             weights: ``"R0"``, ``"R1"``, ``"R2"`` or (λ1, λ2).
             reference: network that flips are counted against; None for R0 alone.
             cas: whether the target must contain the reference.
-            mmacs: budget; the preset's target budget by default.
+            cost: what the budget is in, by :func:`regnas_core.cost.get_cost`: ``"macs"`` or ``"params"``
+                (millions), ``"note10"`` or ``"latency"`` (ms).
+            budget: in this unit; the preset's target budget in million MACs by default.
             seed: of the evolution.
             label: file name of the log; made from the reward by default.
         """
         s = self.preset.search
-        budget = s.target_mmacs if mmacs is None else mmacs
+        if budget is None:
+            if cost != "macs":
+                raise RegnasError(f"A search by {cost} needs a budget: the preset's are in million MACs.")
+            budget = s.target_mmacs
+        scale, unit = (1e6, "M") if cost in ("macs", "params") else (1, "ms")
         result = evolve(
             self.space,
             self.score(weights, reference),
             seed=seed,
-            max_cost=budget * 1e6,
+            max_cost=budget * scale,
+            cost=self.cost(cost),
             reference=reference if cas else None,
             exclude=() if reference is None else (reference,),
             generations=s.generations,
@@ -166,8 +176,13 @@ class Workbench:
             log[["top1_pct", "nfr_pct", "pfr_pct"]] = measured[["top1_pct", "nfr_pct", "pfr_pct"]]
         reward_name = weights if isinstance(weights, str) else "{:g},{:g}".format(*weights)
         label = label or reward_name + ("+CAS" if cas else "")
-        write_table(log, self.runs / "searches" / f"{label}-{budget:g}M-seed{seed}.parquet")
+        write_table(log, self.runs / "searches" / f"{label}-{budget:g}{unit}-seed{seed}.parquet")
         return result
+
+    def cost(self, name: str) -> Cost:
+        """The cost called ``name`` for this network; measured latencies are kept in ``runs/latency``."""
+        file = re.sub(r"[^\w.=-]+", "_", f"{self.space.identity}-{pick_device(self.preset.device).type}")
+        return get_cost(name, self.space, self.net, self.runs.parent / "latency" / f"{file}.csv")
 
     @cached_property
     def _stores(self) -> dict[str, PredictionStore]:

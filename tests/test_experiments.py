@@ -296,7 +296,9 @@ def test_fig3_applies_one_rule_a_panel(bench, ref):
     for gene in ("kernel", "channels"):
         assert (layers[had][gene] == layers[had][f"reference_{gene}"]).all()
         assert (layers[~had][f"reference_{gene}"] == 0).all()
-    assert (layers[~had]["kernel"] == 3).all() and (layers[~had]["channels"] == 0.5).all()  # new ones are small
+    assert (layers[~had]["kernel"] == 3).all() and (
+        layers[~had]["channels"] == 0.5
+    ).all()  # new ones are small
     assert (channels["channels"] == 1).all() and (channels["kernel"] == channels["reference_kernel"]).all()
     assert (kernels["kernel"] == 7).all() and (kernels["channels"] == kernels["reference_channels"]).all()
     target = experiments.targets(bench, ref, "R2+CAS")[0]

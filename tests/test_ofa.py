@@ -86,7 +86,7 @@ def alone(net: nn.Module, arch: Arch) -> nn.Module:
 def members(name: str) -> tuple[Arch, ...]:
     """The extremes, random architectures, and random architectures that contain those."""
     rng, own = np.random.default_rng(0), space(name)
-    free = [own.sample(rng) for _ in range(1 if name == RESNET else 3)]
+    free = [own.sample(rng) for _ in range(1 if name == RESNET else 2)]
     return own.smallest, own.largest, *free, *(own.sample(rng, containing=a) for a in free[:2])
 
 
@@ -329,7 +329,7 @@ def test_equal_networks_are_equal_architectures(name):
     """Of each two settings that differ in one gene, some are the same network."""
     net, own, equal = described(name), space(name), 0
     choices = {gene.name: set(gene.choices) for gene in own.genes}
-    for seed in range(20):
+    for seed in range(12):
         random.seed(seed)
         setting = net.sample_active_subnet()
         arch, text = own.arch(**setting), repr(alone(net, own.arch(**setting)))
@@ -339,7 +339,7 @@ def test_equal_networks_are_equal_architectures(name):
         other = own.arch(**setting)
         assert (arch == other) == (repr(alone(net, other)) == text)
         equal += arch == other
-    assert 0 < equal < 20
+    assert 0 < equal < 12
 
 
 def variants(own: Space, start: Arch) -> Iterator[list[Arch]]:

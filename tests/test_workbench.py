@@ -164,7 +164,7 @@ def test_a_search_respects_its_limits_and_keeps_its_log(bench, reference, cas):
 
 
 def test_budget_and_label_of_a_search_can_be_given(bench, reference):
-    found = bench.search("R0", mmacs=0.08, label="small")
+    found = bench.search("R0", budget=0.08, label="small")
     assert max(map(bench.space.macs, found.archs)) <= 0.08e6
     assert "nfr_pct" not in found.log
     bench.search((1, 0.5), reference=reference)
