@@ -432,8 +432,6 @@ def used(small):
         masks = {
             n: torch.zeros_like(w, dtype=bool) if w.grad is None else w.grad != 0 for n, w in weights.items()
         }
-        for w in weights.values():
-            w.grad = None
         return masks
 
     return used

@@ -10,7 +10,9 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from regnas_core import cli
-from regnas_core.reproduce import reproduce
+from regnas_core import reproduce as reproduction
+from regnas_core.errors import NotebookError
+from regnas_core.reproduce import Notebook, reproduce
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 
@@ -33,6 +35,26 @@ def test_reproduce_writes_figures_provenance_and_a_self_contained_report(tmp_pat
     assert page.count("data:image/png;base64,") == 2  # the two figures of this notebook
     assert (report.parent / "notebooks" / "00_negative_flips.html").exists()
     assert str(tmp_path) not in json.dumps(record)
+
+
+def test_a_notebook_without_its_data_is_left_out_but_not_if_it_was_asked_for(tmp_path, monkeypatch, capsys):
+    lacking = Notebook(tmp_path / "n.ipynb", "Needy", ("needy",), ("preset", "overrides"), ("toy/file.pth",))
+    monkeypatch.setenv("REGNAS_DATA", str(tmp_path))
+    monkeypatch.setattr(reproduction, "choose", lambda only: [lacking])
+
+    def fail(*_):
+        raise NotebookError("n.ipynb failed")
+
+    monkeypatch.setattr(reproduction, "execute", fail)
+    report = reproduce("demo", [], {}, out=tmp_path)
+    assert f"needy: left out, for want of {tmp_path / 'toy' / 'file.pth'}" in capsys.readouterr().out
+    assert "Needy" not in report.read_text()
+    with pytest.raises(NotebookError, match="failed"):
+        reproduce("demo", ["needy"], {}, out=tmp_path)
+    (tmp_path / "toy").mkdir()
+    (tmp_path / "toy" / "file.pth").touch()  # the data is there, so it failed for another reason
+    with pytest.raises(NotebookError, match="failed"):
+        reproduce("demo", [], {}, out=tmp_path)
 
 
 @pytest.fixture

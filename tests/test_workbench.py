@@ -174,6 +174,19 @@ def test_budget_and_label_of_a_search_can_be_given(bench, reference):
     }
 
 
+def test_a_budget_can_be_in_any_cost(bench, reference):
+    found = bench.search("R2", reference=reference, cost="params", budget=0.012)
+    assert max(map(bench.space.params, found.archs)) <= 12_000
+    assert found.log["cost"].tolist() == [bench.space.params(arch) for arch in found.archs]
+    found = bench.search("R2", reference=reference, cas=True, cost="latency", budget=1000)
+    assert all(bench.space.contains(arch, reference) for arch in found.archs)
+    assert (bench.runs.parent / "latency").is_dir() and (found.log["cost"] > 0).all()
+    names = {p.name for p in (bench.runs / "searches").iterdir()}
+    assert {"R2-0.012M-seed0.parquet", "R2+CAS-1000ms-seed0.parquet"} <= names
+    with pytest.raises(RegnasError, match="A search by note10 needs a budget"):
+        bench.search("R2", reference=reference, cost="note10")
+
+
 def test_a_repeated_search_replays_from_the_store(bench, reference, make_bench, tmp_path, monkeypatch):
     found = bench.search("R2", reference=reference, cas=True)
     monkeypatch.setattr(Evaluator, "predict", lambda *_, **__: pytest.fail("a network was run again"))
