@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 from torch.serialization import add_safe_globals, clear_safe_globals, get_safe_globals
 
+from .download import is_web_page
 from .errors import CheckpointError
 
 KEYS = ("state_dict", "model_state_dict", "model")
@@ -52,15 +53,6 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     tensors = _state_dict(_load(path), path)
     prefix = "module." if all(name.startswith("module.") for name in tensors) else ""
     return {name.removeprefix(prefix): tensor.detach() for name, tensor in tensors.items()}
-
-
-def is_web_page(path: Path) -> bool:
-    """Whether a file begins like HTML: what servers send, and browsers save, in place of a file.
-
-    No archive or safetensors file begins so.
-    """
-    with path.open("rb") as file:
-        return file.read(256).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
 
 
 def _foreign(path: Path) -> str | None:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from .archive import is_web_page
 from .errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -74,9 +73,18 @@ def fetch(source: Source, folder: str | Path) -> Path:
     state = "has another checksum than it should" if path.is_file() else "is missing"
     raise CheckpointError(
         f"{path} {state}, and downloading it from {source.url} failed: {reason}. Open "
-        f"{source.page or source.url} in a browser and save the file as {path}, or give the path of your "
-        "copy as weights=…"
+        f"{source.page or source.url} in a browser and save the file as {path}, or give the "
+        "path of your copy."
     )
+
+
+def is_web_page(path: Path) -> bool:
+    """Whether a file begins like HTML: what servers send, and browsers save, in place of a file.
+
+    No archive or safetensors file begins so.
+    """
+    with path.open("rb") as file:
+        return file.read(256).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
 
 
 def _download(url: str, output_file: str, pooch: object) -> None:

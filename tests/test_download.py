@@ -92,7 +92,7 @@ def assert_failure(source: Source, folder: Path, reason: str) -> str:
         fetch(source, folder)
     message, path = str(caught.value), str(folder / source.file)
     assert "\n" not in message and message.count(path) == 2
-    for part in (source.url, source.page, "in a browser", "weights=…"):
+    for part in (source.url, source.page, "in a browser", "path of your copy"):
         assert part in message
     assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
     return message

@@ -90,7 +90,7 @@ def members(name: str) -> tuple[Arch, ...]:
     return own.smallest, own.largest, *free, *(own.sample(rng, containing=a) for a in free[:2])
 
 
-def lively(name: str, key: str, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+def lively(key: str, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     w = torch.randn(shape, generator=generator, dtype=torch.float64)
     if key.endswith("_matrix"):  # a kernel transform, the identity before training
         return torch.eye(*shape, dtype=w.dtype) + 0.1 * w
@@ -110,7 +110,7 @@ def name(request) -> str:
 def net(name) -> SuperNet:
     """Random float64 weights; statistics and kernel transforms are not those of untrained networks."""
     own, generator = space(name), torch.Generator().manual_seed(0)
-    weights = {key: lively(name, key, shape, generator) for key, shape in own.tensors.items()}
+    weights = {key: lively(key, shape, generator) for key, shape in own.tensors.items()}
     return SuperNet(own, weights, *own.normalisation)
 
 

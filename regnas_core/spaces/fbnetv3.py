@@ -108,6 +108,7 @@ class FBNetV3Space(Space):
         )
 
     def input_shape(self, arch: Arch) -> Shape:
+        self._check_own(arch)
         return (3, arch.resolution, arch.resolution)
 
     def size(self, containing: Arch | None = None) -> int:

@@ -87,6 +87,7 @@ class OfaSpace(Space):
         return key
 
     def input_shape(self, arch: Arch) -> Shape:
+        self._check_own(arch)
         return (3, arch.r, arch.r)
 
     def _resize(self, arch: Arch) -> tuple[Step, ...]:
