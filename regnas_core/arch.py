@@ -23,6 +23,7 @@ class Gene:
         rule: which rule of CAS a larger value follows, adding layers, channels, or to kernels; None for a
             gene that owns no weights, such as the resolution.
         fixed: the value that random draws keep, though an architecture may have any of the choices.
+        aliases: other values, each with the choice that makes the same network.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Gene:
     layer: tuple[int, int] | None = None
     rule: Literal["layers", "channels", "kernels"] | None = "channels"
     fixed: Value | None = None
+    aliases: tuple[tuple[Value, Value], ...] = ()
 
     @property
     def drawn(self) -> tuple[Value, ...]:

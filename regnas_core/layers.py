@@ -12,6 +12,7 @@ from math import isqrt
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils import skip_init
 
 from .steps import (
     Activation,
@@ -188,7 +189,7 @@ def _layers(op: Op, weights: Weights) -> list[nn.Module]:
             return [Shortcut(module(op.body, weights), module(op.shortcut, weights))]
         case Linear():
             w, b = read(weights, op.weight), read(weights, op.bias)
-            return [nn.Flatten(), _filled(nn.Linear(w.shape[1], w.shape[0]), weight=w, bias=b)]
+            return [nn.Flatten(), _filled(skip_init(nn.Linear, *reversed(w.shape)), weight=w, bias=b)]
         case Resize():
             return [Interpolate(op)]
         case PixelUnshuffle():
@@ -203,7 +204,8 @@ def _layers(op: Op, weights: Weights) -> list[nn.Module]:
 
 def _conv(weight: Tensor, bias: Tensor | None, stride: int = 1, groups: int = 1) -> nn.Module:
     out, inp, k, _ = weight.shape
-    layer = nn.Conv2d(inp * groups, out, k, stride, k // 2, groups=groups, bias=bias is not None)
+    options = {"stride": stride, "padding": k // 2, "groups": groups, "bias": bias is not None}
+    layer = skip_init(nn.Conv2d, inp * groups, out, k, **options)
     return _filled(layer, weight=weight, **({} if bias is None else {"bias": bias}))
 
 

@@ -54,6 +54,13 @@ class Space(Variation, ABC):
     def input_shape(self, arch: Arch) -> st.Shape:
         """(channels, height, width) of the images that ``arch`` takes."""
 
+    @staticmethod
+    def check_resolutions(given: Sequence[int]) -> tuple[int, ...]:
+        """The option ``resolutions``, ascending, each once; a GeneError unless these are sizes in pixels."""
+        if not given or not all(isinstance(r, int) and r >= 32 for r in given):
+            raise GeneError(f"resolutions={given!r}: expected one or more sizes in pixels, 32 or more each.")
+        return tuple(sorted(set(given)))
+
     @cached_property
     def tensors(self) -> dict[str, tuple[int, ...]]:
         """Name and shape of the super-network's tensors."""
@@ -187,6 +194,7 @@ class Space(Variation, ABC):
         """Check the active genes and drop those of layers that the depth switches off."""
 
         def checked(gene: Gene, value: Value | None) -> Value:
+            value = dict(gene.aliases).get(value, value)
             if value not in gene.choices:
                 raise GeneError(
                     f"{self.name}: gene {gene.name} is {value!r}; choose one of {list(gene.choices)}."

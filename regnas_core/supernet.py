@@ -164,7 +164,7 @@ def convert(path: Path, space: Space) -> Path:
     """
     digest = sha256(path)
     target = cache_root(data_root()) / "supernets" / f"{space.name}-{digest[:16]}.safetensors"
-    if not target.is_file():
+    if not _is_whole(target):
         found = read_state_dict(path)
         if missing := _differences(found, space):
             others = [get_space(other) for other in space_names() if other != space.name]
@@ -179,6 +179,15 @@ def convert(path: Path, space: Space) -> Path:
         info = {"file": path.name, "sha256": digest}
         SuperNet(get_space(space.name), tensors, *space.normalisation, info).save(target)
     return target
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a safetensors file is there and as long as it says."""
+    try:
+        with safe_open(path, "pt"):
+            return True
+    except (SafetensorError, OSError):
+        return False
 
 
 def _differences(found: dict[str, Tensor], space: Space) -> list[str]:

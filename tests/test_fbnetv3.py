@@ -547,8 +547,8 @@ def all_widths() -> tuple[Arch, ...]:
 @pytest.mark.parametrize(
     "width",
     [
-        (16, 16, 24, 32, 64, 112, 192, 216, 1792),
-        (16, 24, 24, 32, 64, 120, 208, 216, 1792),
+        (16, 24, 24, 40, 64, 112, 192, 216, 1792),  # none of these widths makes up for expansion
+        (16, 16, 32, 32, 64, 120, 208, 216, 1792),
         (24, 24, 24, 40, 64, 112, 216, 216, 1984),
         (24, 16, 32, 32, 72, 112, 192, 224, 1792),
     ],
@@ -578,7 +578,6 @@ def test_a_wider_network_of_a_smaller_expansion_may_contain_another(used):
     assert own.contains(wide, narrow)
 
 
-@pytest.mark.xfail(reason="constrained draws keep to expansions of at least the reference's")
 def test_more_width_makes_up_for_less_expansion():
     own = space()
     narrow = own.arch(**own.largest.genes | NARROW)

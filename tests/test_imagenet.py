@@ -98,9 +98,11 @@ def test_search_on_validation_images_marks_its_results(open_bench):
     assert bench.images("search").digest != open_bench("imagenet-fbnetv3").images("search").digest
 
 
-def test_costs_must_be_counted_at_the_size_of_the_images(open_bench):
-    with pytest.raises(PresetError, match=r"data\.size is 96, but ofa-mbv3-w1\.0 counts costs at 64 pixels"):
-        open_bench("imagenet", **{"data.size": 96})
+def test_images_have_the_size_that_costs_are_counted_at_or_are_resized_to_it(open_bench):
+    free = {key: value for key, value in SMALL.items() if "resolutions" not in key}
+    with pytest.raises(PresetError, match=r"data\.size is 64, but ofa-mbv3-w1\.0 counts costs at 224 pixels"):
+        open_workbench("imagenet", free)
+    assert open_bench("imagenet", **{"data.size": 96}).images("test").images.shape[-1] == 96
     assert open_bench("imagenet-fbnetv3", **{"data.size": 96}).images("test").images.shape[-1] == 96
 
 

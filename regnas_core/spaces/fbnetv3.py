@@ -7,7 +7,8 @@ layers the first ones. The network resizes its images to its own resolution.
 Every block has a shortcut. Where a stage's first block changes the number of channels, that is a
 convolution with weights of its own; where it does not, those weights are unused. So a network may be
 larger than another in every gene and still lack some of its weights, if its neighbouring widths are
-equal and the other's are not: such a network does not contain the other.
+equal and the other's are not: such a network does not contain the other. Conversely, a block's middle has
+its input's channels times the expansion, so that more width makes up for less expansion.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from functools import cache, cached_property
 from itertools import pairwise, product
 from math import prod
 
-from ..arch import Arch, Gene
+from ..arch import Arch, Gene, Value
 from ..download import Source, drive
 from ..space import Space
 from ..steps import (
@@ -98,9 +99,9 @@ class FBNetV3Space(Space):
 
     def __init__(self, name: str = "fbnetv3", resolutions=None) -> None:
         self.name = name
-        self.options = {} if resolutions is None else {"resolutions": tuple(resolutions)}
+        self.options = {} if resolutions is None else {"resolutions": self.check_resolutions(resolutions)}
         self.genes = (
-            Gene("resolution", RESOLUTIONS if resolutions is None else tuple(sorted(resolutions)), rule=None),
+            Gene("resolution", self.options.get("resolutions", RESOLUTIONS), rule=None),
             *(Gene("width", choices) for choices in WIDTHS),
             *(Gene("depth", stage.depths, depth_of=i, rule="layers") for i, stage in enumerate(STAGES)),
             *(Gene("kernel_size", KERNELS, rule="kernels") for _ in STAGES),
@@ -113,11 +114,32 @@ class FBNetV3Space(Space):
 
     def size(self, containing: Arch | None = None) -> int:
         domains = self._domains(containing)
-        slots = set(self.slots["width"])
-        others = prod(len(domain) for slot, domain in enumerate(domains) if slot not in slots)
+        counted = {*self.slots["width"], *self.slots["expand_ratio"]}
+        others = prod(len(domain) for slot, domain in enumerate(domains) if slot not in counted)
         convs = set() if containing is None else _shortcut_convs(containing.width)
         widths = product(*(domains[slot] for slot in self.slots["width"]))
-        return others * sum(convs <= _shortcut_convs(width) for width in widths)
+        return others * sum(
+            prod(len(self._expands(stage, width, containing)) for stage in range(len(STAGES)))
+            for width in widths
+            if convs <= _shortcut_convs(width)
+        )
+
+    def _domain(self, slot: int, values: list, reference: Arch | None) -> tuple[Value, ...]:
+        if self.genes[slot].name != "expand_ratio":
+            return super()._domain(slot, values, reference)
+        width = tuple(values[place] for place in self.slots["width"])
+        return self._expands(slot - self.slots["expand_ratio"][0], width, reference)
+
+    @cache  # noqa: B019
+    def _expands(self, stage: int, width: tuple[int, ...], reference: Arch | None) -> tuple[int, ...]:
+        """Expansions with which a stage's blocks have the reference's middle channels, at given widths."""
+        choices = STAGES[stage].expands
+        if reference is None:
+            return choices
+        inputs = slice(stage, stage + min(2, reference.depth[stage]))  # of the first block, of all later ones
+        pairs = list(zip(width[inputs], reference.width[inputs], strict=True))
+        least = reference.expand_ratio[stage]
+        return tuple(e for e in choices if all(own * e >= other * least for own, other in pairs))
 
     @cached_property
     def tensors(self) -> dict[str, tuple[int, ...]]:

@@ -51,8 +51,8 @@ PAGE = "https://github.com/mit-han-lab/once-for-all"
 class OfaSpace(Space):
     """What the spaces of once-for-all have in common.
 
-    Images are taken at the size they have, as ofa does, while the resolution is fixed; an architecture
-    with another resolution resizes them.
+    Images are taken at the size they have, as ofa does, where the resolution is the one that random draws
+    keep (224); an architecture with another resolution, or of a space with ``resolutions``, resizes them.
 
     Args:
         name: of the space.
@@ -65,12 +65,12 @@ class OfaSpace(Space):
 
     def __init__(self, name: str, net: nn.Module, resolutions=None) -> None:
         self.name, self.net = name, net
-        self.options = {} if resolutions is None else {"resolutions": tuple(resolutions)}
+        self.options = {} if resolutions is None else {"resolutions": self.check_resolutions(resolutions)}
         self._names = {tensor: key for key, tensor in net.named_parameters()}
         if resolutions is None:
             self._resolution = Gene("r", RESOLUTIONS, rule=None, fixed=FIXED)
         else:
-            self._resolution = Gene("r", tuple(sorted(resolutions)), rule=None)
+            self._resolution = Gene("r", self.options["resolutions"], rule=None)
 
     @cached_property
     def tensors(self) -> dict[str, tuple[int, ...]]:
@@ -91,7 +91,7 @@ class OfaSpace(Space):
         return (3, arch.r, arch.r)
 
     def _resize(self, arch: Arch) -> tuple[Step, ...]:
-        if self._resolution.drawn == (arch.r,):
+        if arch.r == self._resolution.fixed:
             return ()
         return (Step(("resize", arch.r), (Resize(arch.r, "bilinear", antialias=True),)),)
 
@@ -230,9 +230,10 @@ class OfaResNetSpace(OfaSpace):
         self._least = [len(stage) - more for stage in self._stages]
         stages = range(len(self._stages))
         self.genes = (
-            Gene("d", (0, more), rule="layers"),
+            Gene("d", (0, more), rule="layers", aliases=tuple((d, 0) for d in depths[1:-1])),
             *(Gene("d", tuple(depths), depth_of=stage, rule="layers") for stage in stages),
-            *(Gene("w", tuple(range(len(widths)))) for _ in range(2 + len(stages))),
+            *(_widths(layer.out_channel_list) for layer in (net.input_stem[0], net.input_stem[2])),
+            *(_widths(net.blocks[blocks[0]].out_channel_list) for blocks in self._stages),
             *(
                 Gene("e", tuple(ratios), layer=(stage, i - self._least[stage]))
                 for stage in stages
@@ -320,6 +321,12 @@ class OfaResNetSpace(OfaSpace):
     @cache  # noqa: B019
     def _head(self, inp: int) -> Step:
         return Step(("head", inp), (GlobalPool(), self._linear(self.net.classifier.linear.linear, inp)))
+
+
+def _widths(channels: list[int]) -> Gene:
+    """A gene of places in a list of channels; places with equal channels are one choice."""
+    first = {place: channels.index(count) for place, count in enumerate(channels)}
+    return Gene("w", tuple(dict.fromkeys(first.values())), aliases=tuple(first.items()))
 
 
 def _place(stages: list[list[int]], i: int) -> tuple[int, int] | None:
