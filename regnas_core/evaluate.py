@@ -9,8 +9,8 @@ is arithmetic on the same numbers as running each sub-network by itself, only wi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
+from time import perf_counter
 
 import numpy as np
 import torch
@@ -20,40 +20,13 @@ from tqdm import tqdm
 
 from .arch import Arch
 from .errors import DataError, PredictionError, RegnasError
-from .layers import kernel, read, run_op, run_ops
-from .steps import BatchNorm, Conv, Op, Residual, Step
+from .folding import apply, fold
+from .layers import read, run_ops
+from .steps import BatchNorm
 from .supernet import SuperNet
+from .trie import Node, build_trie, portions
 
-Moments = list[tuple[Tensor, Tensor]]  # (mean, variance), each (C,), of every BatchNorm of a step, in order
-Layer = Callable[[Tensor], Tensor]
-
-
-@dataclass(eq=False)
-class Node:
-    """A step behind one particular prefix, with the statistics that belong to it."""
-
-    step: Step | None = None
-    children: dict[Step, Node] = field(default_factory=dict)
-    rows: list[int] = field(default_factory=list)  # sub-networks that end here
-    moments: Moments = field(default_factory=list)
-    layers: list[Layer] = field(default_factory=list)
-
-    def walk(self) -> Iterator[Node]:
-        """All nodes below this one, parents first."""
-        for child in self.children.values():
-            yield child
-            yield from child.walk()
-
-
-def build_trie(paths: Sequence[Sequence[Step]]) -> Node:
-    """Arrange sub-networks, given as their steps, by common prefixes."""
-    root = Node()
-    for row, steps in enumerate(paths):
-        node = root
-        for step in steps:
-            node = node.children.setdefault(step, Node(step))
-        node.rows.append(row)
-    return root
+CANDIDATES = (16, 32, 64, 128, 256, 512, 1024)  # batch sizes that "auto" tries
 
 
 class Evaluator:
@@ -66,7 +39,11 @@ class Evaluator:
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, …
         calibration_batch: images a batch for the statistics, which are averaged over batches by the rule of
             the super-network's publishers (:attr:`Space.batchnorm_rule`).
-        batch_size: images a batch for predictions.
+        batch_size: images a batch for predictions; ``"auto"`` measures which is fastest. Predictions do not
+            depend on it, but for ties within rounding.
+        dtype: of activations in prediction, such as ``torch.bfloat16``; by default the weights'. Statistics
+            are always taken, and folded, in the weights' dtype.
+        memory: bytes that folded weights may take at a time; a generation is cut into portions of this size.
     """
 
     def __init__(
@@ -76,12 +53,17 @@ class Evaluator:
         *,
         device: str | torch.device = "auto",
         calibration_batch: int = 256,
-        batch_size: int = 64,
+        batch_size: int | str = 64,
+        dtype: torch.dtype | None = None,
+        memory: int = 2 << 30,
     ) -> None:
         self.device = pick_device(device)
         self.net = net.to(self.device)
         self.calibration_images = self._checked(calibration_images)
         self.calibration_batch, self.batch_size = calibration_batch, batch_size
+        self.dtype = dtype or next(iter(net.weights.values())).dtype
+        self.memory = memory
+        self._held: tuple = (None, None)
 
     @torch.no_grad()
     def predict(self, archs: Sequence[Arch], images, *, progress: bool = False) -> np.ndarray:
@@ -99,21 +81,24 @@ class Evaluator:
             DataError: the images do not fit the super-network.
             PredictionError: a sub-network's logits are not finite.
         """
-        images = self._checked(images)
+        images = self._resident(images)
         root = self._calibrated(archs, progress)
-        for node in root.walk():
-            node.layers = fold(node.step.ops, iter(node.moments), self.net.weights)
         classes = torch.empty(len(archs), len(images), dtype=torch.int64, device=self.device)
 
         def write(node: Node, logits: Tensor, part: slice) -> None:
-            if not torch.isfinite(logits).all():
-                raise PredictionError(
-                    f"The logits of {archs[node.rows[0]]} are not finite: weights or images are broken."
-                )
-            classes[node.rows, part] = logits.argmax(1)
+            finite = torch.isfinite(logits).all(1)  # asked at the end: a question now would halt a GPU
+            classes[node.rows, part] = torch.where(finite, logits.argmax(1), -1)
 
-        for part in _batches(len(images), self.batch_size, progress, "predict"):
-            self._descend(root, self._batch(images, part), partial(write, part=part))
+        size = self._tuned(root, images) if self.batch_size == "auto" else self.batch_size
+        for portion in portions(root, self.memory // self.dtype.itemsize):
+            self._fold(portion)
+            for part in _batches(len(images), size, progress, "predict"):
+                self._descend(root, self._batch(images, part, self.dtype), partial(write, part=part))
+            for node in portion:
+                node.layers = []
+        if (broken := (classes < 0).any(1)).any():
+            arch = archs[int(broken.nonzero()[0])]
+            raise PredictionError(f"The logits of {arch} are not finite: weights or images are broken.")
         return classes.cpu().numpy()
 
     @torch.no_grad()
@@ -127,7 +112,7 @@ class Evaluator:
             layer.running_var.copy_(var)
         return module.eval()
 
-    # ── inside ───────────────────────────────────────────────────────────────────────────────────
+    # ── images ───────────────────────────────────────────────────────────────────────────────────
     def _checked(self, images) -> Tensor:
         if not isinstance(images, Tensor):
             images = np.ascontiguousarray(images)  # torch warns of read-only ones
@@ -146,10 +131,21 @@ class Evaluator:
             )
         return images
 
-    def _batch(self, images: Tensor, part: slice) -> Tensor:
-        x = self.net.normalise(images[part].to(self.device, non_blocking=True))
-        return x.contiguous(memory_format=torch.channels_last)
+    def _resident(self, images) -> Tensor:
+        """The images, checked; on a GPU with room for them they are moved there once."""
+        if self._held[0] is images:
+            return self._held[1]
+        tensor = self._checked(images)
+        if self.device.type == "cuda" and tensor.nbytes < torch.cuda.mem_get_info(self.device)[0] // 3:
+            tensor = tensor.to(self.device)
+            self._held = (images, tensor)
+        return tensor
 
+    def _batch(self, images: Tensor, part: slice, dtype: torch.dtype | None = None) -> Tensor:
+        x = self.net.normalise(images[part].to(self.device, non_blocking=True))
+        return x.to(dtype).contiguous(memory_format=torch.channels_last)
+
+    # ── inside ───────────────────────────────────────────────────────────────────────────────────
     def _calibrated(self, archs: Sequence[Arch], progress: bool = False) -> Node:
         """The trie of ``archs`` with every node's BatchNorm statistics."""
         root = build_trie([self.net.space.steps(arch) for arch in archs])
@@ -163,7 +159,7 @@ class Evaluator:
     def _measure(self, node: Node, x: Tensor, share: float) -> None:
         """Run one calibration batch through the trie; add ``share`` of its statistics to every node's."""
         for child in node.children.values():
-            batch: Moments = []
+            batch: list[tuple[Tensor, Tensor]] = []
             norm = partial(_measured, keep=batch, unbiased=self.net.space.batchnorm_rule == "cumulative")
             y = run_ops(child.step.ops, x, self.net.weights, norm)
             sums = child.moments or [(0.0, 0.0)] * len(batch)
@@ -172,63 +168,43 @@ class Evaluator:
             ]
             self._measure(child, y, share)
 
+    @cached_property
+    def _cast(self) -> dict[str, Tensor]:
+        return {name: w.to(self.dtype) for name, w in self.net.weights.items()}
+
+    def _fold(self, nodes) -> None:
+        for node in nodes:
+            node.layers = fold(node.step.ops, iter(node.moments), self.net.weights, self._cast)
+
     def _descend(self, node: Node, x: Tensor, visit: Callable[[Node, Tensor], None]) -> None:
-        if node.rows:
-            visit(node, x)
+        """Run a batch through the nodes that have their layers."""
         for child in node.children.values():
-            self._descend(child, _apply(child.layers, x), visit)
+            if child.layers:
+                y = apply(child.layers, x)
+                if child.rows:
+                    visit(child, y)
+                self._descend(child, y, visit)
 
-
-def fold(
-    ops: Sequence[Op], moments: Iterator[tuple[Tensor, Tensor]], weights: dict[str, Tensor]
-) -> list[Layer]:
-    """Functions that do what ``ops`` do, with BatchNorm folded into the convolutions before it."""
-    layers: list[Layer] = []
-    rest = list(ops)
-    while rest:
-        op = rest.pop(0)
-        if isinstance(op, Conv) and rest and isinstance(rest[0], BatchNorm):
-            layers.append(_folded(op, rest.pop(0), *next(moments), weights))
-        elif isinstance(op, BatchNorm):
-            mean, var = next(moments)
-            scale, shift = read(weights, op.scale), read(weights, op.shift)
-            layers.append(
-                partial(
-                    F.batch_norm, running_mean=mean, running_var=var, weight=scale, bias=shift, eps=op.eps
-                )
-            )
-        elif isinstance(op, Residual):
-            layers.append(
-                partial(
-                    _add, body=fold(op.body, moments, weights), shortcut=fold(op.shortcut, moments, weights)
-                )
-            )
-        else:
-            layers.append(partial(run_op, op, weights=weights, norm=None))
-    return layers
-
-
-def _folded(op: Conv, norm: BatchNorm, mean: Tensor, var: Tensor, weights: dict[str, Tensor]) -> Layer:
-    scale = read(weights, norm.scale) / (var + norm.eps).sqrt()
-    weight = kernel(weights, op) * scale[:, None, None, None]
-    return partial(
-        F.conv2d,
-        weight=weight.contiguous(memory_format=torch.channels_last),
-        bias=read(weights, norm.shift) - mean * scale,
-        stride=op.stride,
-        padding=weight.shape[-1] // 2,
-        groups=op.groups,
-    )
-
-
-def _apply(layers: list[Layer], x: Tensor) -> Tensor:
-    for layer in layers:
-        x = layer(x)
-    return x
-
-
-def _add(x: Tensor, body: list[Layer], shortcut: list[Layer]) -> Tensor:
-    return _apply(body, x).add_(_apply(shortcut, x))
+    def _tuned(self, root: Node, images: Tensor) -> int:
+        """The batch size with the most images a second on one sub-network; it grows while that helps."""
+        path = next(root.paths())
+        self._fold(path)
+        best, best_size = float("inf"), CANDIDATES[0]
+        for size in (size for size in CANDIDATES if size <= max(len(images), CANDIDATES[0])):
+            seconds = []
+            for _ in range(3):
+                start = perf_counter()
+                self._descend(root, self._batch(images, slice(0, size), self.dtype), lambda *_: None)
+                if self.device.type == "cuda":
+                    torch.cuda.synchronize(self.device)
+                seconds.append((perf_counter() - start) / min(size, len(images)))
+            if min(seconds) > 1.1 * best:
+                break
+            if min(seconds) < best:
+                best, best_size = min(seconds), size
+        for node in path:
+            node.layers = []
+        return best_size
 
 
 def pick_device(name: str | torch.device) -> torch.device:
@@ -241,7 +217,7 @@ def pick_device(name: str | torch.device) -> torch.device:
     return device
 
 
-def _measured(op: BatchNorm, x: Tensor, weights, *, keep: Moments, unbiased: bool) -> Tensor:
+def _measured(op: BatchNorm, x: Tensor, weights, *, keep: list, unbiased: bool) -> Tensor:
     """Normalise by the batch's statistics and keep them."""
     mean, var = x.new_zeros(op.channels), x.new_zeros(op.channels)
     y = F.batch_norm(x, mean, var, read(weights, op.scale), read(weights, op.shift), True, 1.0, op.eps)

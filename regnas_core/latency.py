@@ -22,8 +22,9 @@ from tqdm import tqdm
 from .arch import Arch
 from .cost import places
 from .errors import RegnasError
-from .evaluate import Layer, fold, pick_device
+from .evaluate import pick_device
 from .files import write_atomically
+from .folding import Layer, fold
 from .steps import BatchNorm, Op, Residual, Shape, Step
 from .supernet import SuperNet
 
@@ -203,7 +204,7 @@ def _key(step: Step, shape: Shape) -> Key:
 
 
 def _norms(ops: Iterable[Op]) -> Iterator[BatchNorm]:
-    """Every BatchNorm, in the order in which :func:`regnas_core.evaluate.fold` asks for its moments."""
+    """Every BatchNorm, in the order in which :func:`regnas_core.folding.fold` asks for its moments."""
     for op in ops:
         if isinstance(op, BatchNorm):
             yield op

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from regnas_core import Evaluator, SuperNet, evaluate, get_space
+from regnas_core import Evaluator, SuperNet, evaluate, folding, get_space, trie
 from regnas_core.errors import DataError, GeneError, PredictionError, RegnasError
 from regnas_core.space import Arch
 from regnas_core.steps import Activation, BatchNorm, Conv, Region
@@ -210,12 +210,59 @@ def test_each_distinct_prefix_runs_once_a_batch(net, evaluator, archs, images, m
     assert predicted == Counter({key: 4 * n for key, n in once.items()})  # 29 images, 8 a batch
 
 
+@pytest.mark.parametrize("share", [0, 0.3, 0.7])
+def test_predictions_do_not_depend_on_the_memory_that_folded_weights_may_take(
+    net, archs, images, calibration, share
+):
+    generation = [*archs, archs[1]]
+    root = trie.build_trie([net.space.steps(arch) for arch in generation])
+    every = sum(node.size for node in root.walk())
+    limit = int(share * every)
+    found = list(trie.portions(root, limit))
+    assert len(found) > 1 and set().union(*found) == set(root.walk())
+    for portion in found:
+        largest = max(sum(node.size for node in path) for path in root.paths())
+        assert sum(node.size for node in portion) <= max(limit, largest)
+    whole, parts = (
+        Evaluator(net, calibration, calibration_batch=20, device="cpu", memory=memory)
+        for memory in (1 << 30, limit * 8)
+    )
+    np.testing.assert_array_equal(whole.predict(generation, images), parts.predict(generation, images))
+
+
+def test_the_batch_size_can_be_measured(net, archs, images, calibration, monkeypatch):
+    monkeypatch.setattr(evaluate, "CANDIDATES", (4, 8, 16))
+    tuned = Evaluator(net, calibration, calibration_batch=20, device="cpu", batch_size="auto")
+    root = tuned._calibrated(archs)
+    assert tuned._tuned(root, tuned._resident(images)) in (4, 8, 16)
+    assert not any(node.layers for node in root.walk())
+    plain = Evaluator(net, calibration, calibration_batch=20, device="cpu")
+    np.testing.assert_array_equal(tuned.predict(archs, images), plain.predict(archs, images))
+
+
+def test_predictions_in_bfloat16_differ_little_and_statistics_not_at_all(net, archs, images, calibration):
+    single = net.to(torch.float32)
+    exact, rough = (
+        Evaluator(single, calibration, calibration_batch=20, device="cpu", dtype=dtype)
+        for dtype in (None, torch.bfloat16)
+    )
+    a, b = exact.predict(archs, images), rough.predict(archs, images)
+    assert (a == b).mean() > 0.8
+    pairs = zip(exact._calibrated(archs).walk(), rough._calibrated(archs).walk(), strict=True)
+    assert all(
+        torch.equal(m, n)
+        for x, y in pairs
+        for p, q in zip(x.moments, y.moments, strict=True)
+        for m, n in zip(p, q, strict=True)
+    )
+
+
 def test_the_trie_holds_every_network_under_its_own_steps(net, archs):
     paths = [net.space.steps(arch) for arch in [*archs, archs[0]]]
-    root = evaluate.build_trie(paths)
+    root = trie.build_trie(paths)
     rows = []
 
-    def descend(node: evaluate.Node, path: tuple) -> None:
+    def descend(node: trie.Node, path: tuple) -> None:
         for row in node.rows:
             assert paths[row] == path
             rows.append(row)
@@ -236,7 +283,7 @@ def test_a_batchnorm_that_follows_no_convolution_is_not_folded():
     moments = [(torch.rand(n, generator=generator), torch.rand(n, generator=generator)) for n in (2, 3)]
     x = torch.randn(4, 2, 5, 5, generator=generator)
     y = x
-    for layer in evaluate.fold(ops, iter(moments), weights):
+    for layer in folding.fold(ops, iter(moments), weights):
         y = layer(y)
     (m0, v0), (m1, v1) = moments
     z = F.relu(F.batch_norm(x, m0, v0, weights["a.weight"], weights["a.bias"]))
