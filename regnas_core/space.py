@@ -181,7 +181,8 @@ class Space(Variation, ABC):
             if all(len(values) == 1 for values in group)
         }
 
-    def _values(self, arch: Arch) -> Values:
+    def values(self, arch: Arch) -> Values:
+        """One value a gene, in the order of :attr:`genes`; None where the depth switches a layer off."""
         self._check_own(arch)
         values: Values = [None] * len(self.genes)
         for name, value in arch.items:
@@ -223,7 +224,7 @@ class Space(Variation, ABC):
             return tuple(gene.drawn for gene in self.genes)
         return tuple(
             gene.drawn if value is None or gene.rule is None else tuple(c for c in gene.drawn if c >= value)
-            for gene, value in zip(self.genes, self._values(reference), strict=True)
+            for gene, value in zip(self.genes, self.values(reference), strict=True)
         )
 
     def _domain(self, slot: int, values: Values, reference: Arch | None) -> tuple[Value, ...]:

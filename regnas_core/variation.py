@@ -90,7 +90,7 @@ class Variation:
         :meth:`sample`; ``arch`` itself must satisfy the constraint and the budget.
         """
         self._check_parent(arch, containing)
-        own = self._values(arch)
+        own = self.values(arch)
 
         def choose(slot: int, domain: tuple[Value, ...]) -> Value:
             redrawn = own[slot] is None or rng.random() < prob
@@ -114,7 +114,7 @@ class Variation:
         """Take each gene from ``a`` or ``b`` with equal chance; over budget, move back towards ``a``."""
         for parent in (a, b):
             self._check_parent(parent, containing)
-        genes = list(zip(self._values(a), self._values(b), strict=True))
+        genes = list(zip(self.values(a), self.values(b), strict=True))
 
         def choose(slot: int, domain: tuple[Value, ...]) -> Value:
             pair = genes[slot] if rng.random() < 0.5 else genes[slot][::-1]
@@ -164,7 +164,7 @@ class Variation:
                 f"{self.name}: a parent costs {cost(anchor):,.12g}, over the budget of {high:,.12g}. Draw "
                 "parents with sample(rng, max_cost=…) of the same budget."
             )
-        values, goal = self._values(arch), self._values(anchor)
+        values, goal = self.values(arch), self.values(anchor)
         for slot in rng.permutation([i for i, v in enumerate(goal) if v is not None and v != values[i]]):
             values[slot] = goal[slot]
             known = (g if v is None else v for v, g in zip(values, goal, strict=True))

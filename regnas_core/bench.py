@@ -1,0 +1,286 @@
+"""How fast generations are evaluated: once-for-all's own route, ours network by network, ours by generation.
+
+All routes run in one process on the same weights, the same images and the same number of threads, and
+their predictions are compared. Times are of recalibration and prediction together; images are at hand as
+tensors, so that nobody's decoding counts.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from tqdm import tqdm
+
+from .arch import Arch
+from .errors import RegnasError
+from .evaluate import Evaluator
+from .resources import versions
+from .search import evolve
+from .space import Space
+from .supernet import SuperNet
+
+TRIES = 5  # times that the machine's peak is measured; the best counts
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What is evaluated.
+
+    Attributes:
+        net: the super-network.
+        calibration, images: uint8 (K, 3, r, r) and (N, 3, r, r).
+        calibration_batch, batch_size: images a batch for statistics and for predictions.
+    """
+
+    net: SuperNet
+    calibration: torch.Tensor
+    images: torch.Tensor
+    calibration_batch: int = 128
+    batch_size: int = 32
+
+    def evaluator(self, **options) -> Evaluator:
+        """Ours, for this workload."""
+        given = {"calibration_batch": self.calibration_batch, "batch_size": self.batch_size}
+        return Evaluator(self.net, self.calibration, **{**given, **options})
+
+
+def workload(net: SuperNet, resolution: int, calibration: int, images: int, **batches) -> Workload:
+    """A workload of smooth random pictures; what is on them does not matter to speed."""
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(count: int) -> torch.Tensor:
+        coarse = torch.randint(0, 256, (count, 3, 7, 7), generator=generator).float()
+        smooth = torch.nn.functional.interpolate(coarse, (resolution, resolution), mode="bilinear")
+        return smooth.to(torch.uint8)
+
+    return Workload(net, draw(calibration), draw(images), **batches)
+
+
+def generations(space: Space, max_cost: float, *, seed: int = 0) -> dict[str, list[Arch]]:
+    """The new architectures of the first and the last generation of a search with the paper's protocol.
+
+    The score is a random linear function of the genes, whose optimum a search approaches as it does that of
+    accuracy, without a trained network.
+    """
+    rng = np.random.default_rng(seed)
+    worth = [{value: rng.normal() for value in gene.choices} for gene in space.genes]
+
+    def score(archs: list[Arch]) -> list[float]:
+        return [
+            sum(w[v] for w, v in zip(worth, space.values(arch), strict=True) if v is not None)
+            for arch in archs
+        ]
+
+    found = evolve(space, score, seed=seed, max_cost=max_cost)
+    groups = {number: rows.index for number, rows in found.log.groupby("generation")}
+    return {
+        "first": [found.archs[i] for i in groups[min(groups)]],
+        "converged": [found.archs[i] for i in groups[max(groups)]],
+    }
+
+
+def sharing(space: Space, archs: Sequence[Arch]) -> float:
+    """MACs of the distinct prefixes of a generation, as a share of the networks' MACs."""
+    from .cost import places
+    from .steps import step_cost
+
+    total = sum(space.macs(arch) for arch in archs)
+    seen, distinct = set(), 0
+    for arch in archs:
+        prefix = ()
+        for step, shape in places(space, arch):
+            prefix = (*prefix, step.key)
+            if prefix not in seen:
+                seen.add(prefix)
+                distinct += step_cost(step, shape)[0]
+    return distinct / total
+
+
+# ── once-for-all's route ─────────────────────────────────────────────────────────────────────────
+class OfaRoute:
+    """As ofa's scripts do it: make a sub-network active, copy it out, recalibrate it, loop over batches."""
+
+    def __init__(self, work: Workload, device: torch.device, batch_size: int = 100) -> None:
+        from ofa.imagenet_classification.elastic_nn import networks
+
+        space = work.net.space
+        if not space.name.startswith("ofa-"):
+            raise RegnasError(f"ofa has no route for {space.name}; choose one of its super-networks.")
+        if "mbv3" in space.name:
+            kinds = {"ks_list": [3, 5, 7], "expand_ratio_list": [3, 4, 6], "depth_list": [2, 3, 4]}
+            self.net = networks.OFAMobileNetV3(
+                dropout_rate=0, width_mult=float(space.name.rpartition("w")[2]), **kinds
+            )
+        else:
+            kinds = {"expand_ratio_list": [0.2, 0.25, 0.35], "depth_list": [0, 1, 2]}
+            self.net = networks.OFAResNets(dropout_rate=0, width_mult_list=[0.65, 0.8, 1.0], **kinds)
+        torch.nn.Module.load_state_dict(self.net, work.net.weights, strict=False)
+        self.net = self.net.to(device).eval()
+        self.space, self.device = space, device
+        normal = [work.net.normalise(part) for part in (work.calibration, work.images)]
+        self.calibration = [(part, None) for part in normal[0].split(work.calibration_batch)]
+        self.batches = normal[1].split(batch_size)
+
+    @torch.no_grad()
+    def predict(self, archs: Sequence[Arch]) -> np.ndarray:
+        """Predicted classes, int64 (M, N)."""
+        from ofa.imagenet_classification.elastic_nn.utils import set_running_statistics
+
+        rows = []
+        for arch in archs:
+            self.net.set_active_subnet(**_setting(self.space, arch))
+            network = self.net.get_active_subnet().eval()
+            set_running_statistics(network, self.calibration)
+            logits = [network(batch.to(self.device)).argmax(1) for batch in self.batches]
+            rows.append(torch.cat(logits).cpu().numpy())
+        return np.stack(rows)
+
+
+def _setting(space: Space, arch: Arch) -> dict[str, list]:
+    """Genes as ofa's set_active_subnet wants them: any value where the depth switches a layer off."""
+    filled = zip(space.genes, space.values(arch), strict=True)
+    values = [gene.choices[0] if value is None else value for gene, value in filled]
+    return {name: [values[slot] for slot in slots] for name, slots in space.slots.items() if name != "r"}
+
+
+# ── measuring ────────────────────────────────────────────────────────────────────────────────────
+def compare(
+    work: Workload,
+    groups: dict[str, list[Arch]],
+    *,
+    baseline: int = 6,
+    device: str = "auto",
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Time the routes on each group of architectures.
+
+    Args:
+        work: weights and images.
+        groups: name → architectures, such as :func:`generations` gives.
+        baseline: how many of a group the routes that go network by network run (all are alike); the whole
+            group runs as a generation.
+        device: where.
+        progress: whether to show a bar.
+
+    Returns:
+        One row a (group, route): networks, seconds_per_network, images_per_second (calibration and
+        predicted images), gmacs_per_second (of the networks' own MACs), agreement with the generation's
+        predictions.
+    """
+    ours = work.evaluator(device=device)
+    ofa = OfaRoute(work, ours.device) if work.net.space.name.startswith("ofa-") else None
+    warm = next(iter(groups.values()))[:1]
+    for route in (ofa.predict if ofa else None, lambda archs: ours.predict(archs, work.images)):
+        if route:
+            route(warm)
+    rows = []
+    for group, archs in tqdm(groups.items(), desc="groups", leave=False, disable=not progress):
+        few = [archs[i] for i in np.linspace(0, len(archs) - 1, min(baseline, len(archs))).astype(int)]
+        routes: dict[str, tuple[Callable, list[Arch]]] = {
+            "generation": (lambda archs: ours.predict(archs, work.images), archs),
+            "one by one": (
+                lambda archs: np.concatenate([ours.predict([a], work.images) for a in archs]),
+                few,
+            ),
+        }
+        if ofa:
+            routes["ofa"] = (ofa.predict, few)
+        whole = None
+        for route, (run, chosen) in routes.items():
+            start = time.perf_counter()
+            predicted = run(chosen)
+            seconds = (time.perf_counter() - start) / len(chosen)
+            whole = dict(zip(archs, predicted, strict=True)) if whole is None else whole
+            pictures = len(work.images) + len(work.calibration)
+            macs = np.mean([work.net.space.macs(arch) for arch in chosen])
+            rows.append(
+                {
+                    "group": group,
+                    "route": route,
+                    "networks": len(chosen),
+                    "seconds_per_network": seconds,
+                    "images_per_second": pictures / seconds,
+                    "gmacs_per_second": macs * pictures / seconds / 1e9,
+                    "agreement": float(
+                        np.mean([(p == whole[a]).mean() for a, p in zip(chosen, predicted, strict=True)])
+                    ),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def summarise(table: pd.DataFrame) -> dict[str, float]:
+    """Ratios of seconds a network, the slower route over the faster: keys end in ``_ratio``."""
+    seconds = table.set_index(["group", "route"])["seconds_per_network"]
+    ratios = {}
+    for group in table["group"].unique():
+        for route, name in (("ofa", "over_ofa"), ("one by one", "over_one_by_one")):
+            if (group, route) in seconds.index:
+                ratios[f"{group}_{name}_ratio"] = round(
+                    seconds[group, route] / seconds[group, "generation"], 3
+                )
+    return ratios
+
+
+def peak(device: str | torch.device = "cpu", size: int = 2048) -> dict[str, float]:
+    """What the machine can do: a large float32 matrix product, and a large copy in memory."""
+    device = torch.device(device)
+    a, b = (torch.randn(size, size, device=device) for _ in range(2))
+    source = torch.empty(1 << 26, device=device)
+    target = torch.empty_like(source)
+
+    def best(work: Callable) -> float:
+        seconds = []
+        for _ in range(TRIES):
+            _wait(device)
+            start = time.perf_counter()
+            work()
+            _wait(device)
+            seconds.append(time.perf_counter() - start)
+        return min(seconds)
+
+    return {
+        "peak_gmacs_per_second": size**3 / best(lambda: a @ b) / 1e9,
+        "copy_gbytes_per_second": 2 * source.nbytes / best(lambda: target.copy_(source)) / 1e9,
+    }
+
+
+def conditions(work: Workload, device: torch.device) -> dict:
+    """What a reader needs to judge the numbers."""
+    return {
+        "space": work.net.space.identity,
+        "resolution": work.images.shape[-1],
+        "calibration_images": len(work.calibration),
+        "images": len(work.images),
+        "calibration_batch": work.calibration_batch,
+        "batch_size": work.batch_size,
+        "device": torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else f"CPU, {platform.machine()}",
+        "capability": torch.backends.cpu.get_cpu_capability(),
+        "threads": torch.get_num_threads(),
+        "versions": versions(),
+    }
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+@contextmanager
+def threads(count: int | None):
+    """So many threads of PyTorch, for a while."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
