@@ -14,18 +14,18 @@ from time import perf_counter
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from .arch import Arch
 from .errors import DataError, PredictionError, RegnasError
 from .folding import apply, fold
-from .layers import read, run_ops
-from .steps import BatchNorm
+from .recalibration import run_together
+from .steps import widest
 from .supernet import SuperNet
 from .trie import Node, build_trie, portions
 
+PIECE = 32 << 20  # bytes of the widest activation; a system reuses blocks of this size, larger ones come anew
 CANDIDATES = (16, 32, 64, 128, 256, 512, 1024)  # batch sizes that "auto" tries
 
 
@@ -153,20 +153,30 @@ class Evaluator:
         weighted = self.net.space.batchnorm_rule == "weighted"
         for part in _batches(total, size, progress, "recalibrate"):
             share = (part.stop - part.start) / total if weighted else 1 / -(-total // size)
-            self._measure(root, self._batch(self.calibration_images, part), share)
+            batch = self._batch(self.calibration_images, part)
+            self._measure(root, batch.split(self._piece), share)
         return root
 
-    def _measure(self, node: Node, x: Tensor, share: float) -> None:
+    @cached_property
+    def _piece(self) -> int:
+        """Images of a calibration batch that are worked through at a time: all, or what a cache can hold."""
+        if self.device.type != "cpu":
+            return self.calibration_batch
+        space, weights = self.net.space, next(iter(self.net.weights.values()))
+        arch = space.largest
+        return max(1, PIECE // (widest(space.steps(arch), space.input_shape(arch)) * weights.itemsize))
+
+    def _measure(self, node: Node, pieces: Sequence[Tensor], share: float) -> None:
         """Run one calibration batch through the trie; add ``share`` of its statistics to every node's."""
+        less = 1 if self.net.space.batchnorm_rule == "cumulative" else 0  # unbiased variances there
         for child in node.children.values():
-            batch: list[tuple[Tensor, Tensor]] = []
-            norm = partial(_measured, keep=batch, unbiased=self.net.space.batchnorm_rule == "cumulative")
-            y = run_ops(child.step.ops, x, self.net.weights, norm)
-            sums = child.moments or [(0.0, 0.0)] * len(batch)
+            results, spreads = run_together(child.step.ops, pieces, self.net.weights)
+            sums = child.moments or [(0.0, 0.0)] * len(spreads)
             child.moments = [
-                (m + share * mean, v + share * var) for (m, v), (mean, var) in zip(sums, batch, strict=True)
+                (m + share * mean, v + share / (count - less) * squares)
+                for (m, v), (count, mean, squares) in zip(sums, spreads, strict=True)
             ]
-            self._measure(child, y, share)
+            self._measure(child, results, share)
 
     @cached_property
     def _cast(self) -> dict[str, Tensor]:
@@ -215,15 +225,6 @@ def pick_device(name: str | torch.device) -> torch.device:
     if device.type == "cuda" and not torch.cuda.is_available():
         raise RegnasError(f"device={name!s}: this PyTorch sees no CUDA device; use 'cpu' or 'auto'.")
     return device
-
-
-def _measured(op: BatchNorm, x: Tensor, weights, *, keep: list, unbiased: bool) -> Tensor:
-    """Normalise by the batch's statistics and keep them."""
-    mean, var = x.new_zeros(op.channels), x.new_zeros(op.channels)
-    y = F.batch_norm(x, mean, var, read(weights, op.scale), read(weights, op.shift), True, 1.0, op.eps)
-    n = x.numel() // op.channels
-    keep.append((mean, var if unbiased else var * ((n - 1) / n)))  # torch keeps the unbiased variance
-    return y
 
 
 def _batches(n: int, size: int, progress: bool, what: str) -> Iterator[slice]:

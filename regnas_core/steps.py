@@ -331,3 +331,21 @@ def shared_weights(a: Iterable[Step], b: Iterable[Step]) -> int:
     """N(W_a ∩ W_b), the number of super-network weights that both use (paper, Eq. 2)."""
     used = regions(a)
     return sum(used[name].overlap(region) for name, region in regions(b).items() if name in used)
+
+
+def widest(steps: Iterable[Step], shape: Shape) -> int:
+    """Values of the largest activation of one image of ``shape``, between any two operations."""
+    largest = prod(shape)
+
+    def follow(ops: Iterable[Op], shape: Shape) -> Shape:
+        nonlocal largest
+        for op in ops:
+            if isinstance(op, Residual):
+                follow(op.body, shape)
+            shape = op.out_shape(shape)
+            largest = max(largest, prod(shape))
+        return shape
+
+    for step in steps:
+        shape = follow(step.ops, shape)
+    return largest

@@ -188,12 +188,12 @@ def test_each_distinct_prefix_runs_once_a_batch(net, evaluator, archs, images, m
     paths = [net.space.steps(arch) for arch in generation]
     prefixes = {path[: i + 1] for path in paths for i in range(len(path))}
     assert len(prefixes) < 0.6 * sum(map(len, paths))
-    measured, predicted, run_ops, fold = Counter(), Counter(), evaluate.run_ops, evaluate.fold
+    measured, predicted, run_together, fold = Counter(), Counter(), evaluate.run_together, evaluate.fold
     key_of = {step.ops: step.key for path in paths for step in path}
 
     def counted_run(ops, *args):
         measured[key_of[ops]] += 1
-        return run_ops(ops, *args)
+        return run_together(ops, *args)
 
     def counted_fold(ops, *args):
         def count(x: Tensor) -> Tensor:
@@ -202,7 +202,7 @@ def test_each_distinct_prefix_runs_once_a_batch(net, evaluator, archs, images, m
 
         return [count, *fold(ops, *args)] if ops in key_of else fold(ops, *args)  # a branch is no step
 
-    monkeypatch.setattr(evaluate, "run_ops", counted_run)
+    monkeypatch.setattr(evaluate, "run_together", counted_run)
     monkeypatch.setattr(evaluate, "fold", counted_fold)
     evaluator.predict(generation, images)
     once = Counter(prefix[-1].key for prefix in prefixes)

@@ -1,0 +1,105 @@
+"""BatchNorm statistics of a batch that is worked through in small pieces.
+
+A batch of activations does not fit into a processor's cache, and fresh memory for it costs more than the
+arithmetic. So a batch is cut into pieces, and each piece goes from one BatchNorm to the next while it is
+in the cache: it is normalised, activated and convolved, and leaves its own mean and spread. At each
+BatchNorm all pieces wait for the statistics of the whole batch, which are combined from theirs (Chan et
+al., 1979). The result is that of the batch in one piece, but for rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from .layers import Weights, read, run_op, run_ops
+from .steps import BatchNorm, Op, Residual
+
+Spread = tuple[int, Tensor, Tensor]  # values a channel, their mean (C,), their summed squared deviations (C,)
+Moments = tuple[Tensor, Tensor]  # mean and biased variance, each (C,)
+
+
+def run_together(
+    ops: Sequence[Op], pieces: Sequence[Tensor], weights: Weights
+) -> tuple[list[Tensor], list[Spread]]:
+    """Apply operations to the pieces of a batch, BatchNorm as in training.
+
+    Args:
+        ops: operations, in order.
+        pieces: activations (b, C, H, W), the batch cut along its first dimension.
+        weights: the super-network's tensors.
+
+    Returns:
+        The pieces of the result, and the spread of the whole batch at each BatchNorm, in order.
+    """
+    if len(pieces) == 1:
+        return _run_alone(ops, pieces[0], weights)
+    flows = [_flow(ops, piece, weights) for piece in pieces]
+    spreads: list[Spread] = []
+    answer: Moments | None = None
+    while True:
+        found, results = [], []
+        for flow in flows:
+            try:
+                found.append(flow.send(answer))
+            except StopIteration as end:
+                results.append(end.value)
+        if results:
+            return results, spreads
+        spreads.append(_combined(found))
+        count, mean, squares = spreads[-1]
+        answer = mean, squares / count
+
+
+def _run_alone(ops: Sequence[Op], x: Tensor, weights: Weights) -> tuple[list[Tensor], list[Spread]]:
+    """A batch in one piece, by torch's own BatchNorm."""
+    spreads: list[Spread] = []
+
+    def norm(op: BatchNorm, x: Tensor, weights: Weights) -> Tensor:
+        mean, var = x.new_zeros(op.channels), x.new_zeros(op.channels)
+        y = F.batch_norm(x, mean, var, read(weights, op.scale), read(weights, op.shift), True, 1.0, op.eps)
+        count = x.numel() // op.channels
+        spreads.append((count, mean, var * (count - 1)))  # torch gives the unbiased variance
+        return y
+
+    return [run_ops(ops, x, weights, norm)], spreads
+
+
+def _flow(ops: Sequence[Op], start: Tensor, weights: Weights) -> Generator[Spread, Moments, Tensor]:
+    """One piece; it hands out its spread at a BatchNorm and goes on with the moments of the batch."""
+    x = start
+    for op in ops:
+        match op:
+            case BatchNorm():
+                mean, var = yield _spread(x)
+                scale = read(weights, op.scale) / (var + op.eps).sqrt()
+                shift = read(weights, op.shift) - mean * scale
+                shape = (1, -1, 1, 1)
+                x = x * scale.view(shape) if x is start else x.mul_(scale.view(shape))
+                x.add_(shift.view(shape))
+            case Residual():
+                y = yield from _flow(op.body, x, weights)
+                s = yield from _flow(op.shortcut, x, weights)
+                x = y.add_(s)
+            case _:
+                x = run_op(op, x, weights, None)
+    return x
+
+
+def _spread(x: Tensor) -> Spread:
+    rows = x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])  # a view of channels-last activations
+    mean = rows.sum(0) / len(rows)
+    return len(rows), mean, (rows - mean).square_().sum(0)  # var_mean is ten times slower here
+
+
+def _combined(spreads: Sequence[Spread]) -> Spread:
+    """The spread of all pieces together."""
+    count, mean, squares = spreads[0]
+    for n, m, s in spreads[1:]:
+        delta, total = m - mean, count + n
+        mean = mean + delta * (n / total)
+        squares = squares + s + delta.square() * (count * n / total)
+        count = total
+    return count, mean, squares
