@@ -10,7 +10,6 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,12 +18,14 @@ import torch
 from tqdm import tqdm
 
 from .arch import Arch
+from .cost import places
 from .errors import RegnasError
-from .evaluate import Evaluator
+from .evaluate import Evaluator, pick_device
 from .resources import versions
 from .search import evolve
 from .space import Space
-from .supernet import SuperNet
+from .steps import step_cost
+from .supernet import SuperNet, load_supernet
 
 TRIES = 5  # times that the machine's peak is measured; the best counts
 
@@ -35,7 +36,7 @@ class Workload:
 
     Attributes:
         net: the super-network.
-        calibration, images: uint8 (K, 3, r, r) and (N, 3, r, r).
+        calibration, images: uint8 (K, C, r, r) and (N, C, r, r).
         calibration_batch, batch_size: images a batch for statistics and for predictions.
     """
 
@@ -43,7 +44,7 @@ class Workload:
     calibration: torch.Tensor
     images: torch.Tensor
     calibration_batch: int = 128
-    batch_size: int = 32
+    batch_size: int = 16
 
     def evaluator(self, **options) -> Evaluator:
         """Ours, for this workload."""
@@ -51,13 +52,13 @@ class Workload:
         return Evaluator(self.net, self.calibration, **{**given, **options})
 
 
-def workload(net: SuperNet, resolution: int, calibration: int, images: int, **batches) -> Workload:
-    """A workload of smooth random pictures; what is on them does not matter to speed."""
-    generator = torch.Generator().manual_seed(0)
+def workload(net: SuperNet, shape: tuple[int, int], calibration: int, images: int, **batches) -> Workload:
+    """A workload of smooth random pictures, ``shape`` (channels, size); they do not matter to speed."""
+    generator, (channels, size) = torch.Generator().manual_seed(0), shape
 
     def draw(count: int) -> torch.Tensor:
-        coarse = torch.randint(0, 256, (count, 3, 7, 7), generator=generator).float()
-        smooth = torch.nn.functional.interpolate(coarse, (resolution, resolution), mode="bilinear")
+        coarse = torch.randint(0, 256, (count, channels, 7, 7), generator=generator).float()
+        smooth = torch.nn.functional.interpolate(coarse, (size, size), mode="bilinear")
         return smooth.to(torch.uint8)
 
     return Workload(net, draw(calibration), draw(images), **batches)
@@ -88,9 +89,6 @@ def generations(space: Space, max_cost: float, *, seed: int = 0) -> dict[str, li
 
 def sharing(space: Space, archs: Sequence[Arch]) -> float:
     """MACs of the distinct prefixes of a generation, as a share of the networks' MACs."""
-    from .cost import places
-    from .steps import step_cost
-
     total = sum(space.macs(arch) for arch in archs)
     seen, distinct = set(), 0
     for arch in archs:
@@ -252,6 +250,60 @@ def peak(device: str | torch.device = "cpu", size: int = 2048) -> dict[str, floa
     }
 
 
+def evaluate(
+    space: str = "ofa-mbv3-w1.0",
+    *,
+    resolution: int = 160,
+    images: int = 512,
+    calibration: int = 256,
+    networks: int | None = None,
+    baseline: int = 6,
+    budget: float | None = None,
+    device: str = "auto",
+    batches: dict[str, int] | None = None,
+    progress: bool = True,
+) -> tuple[pd.DataFrame, dict]:
+    """The whole comparison, as ``regnas bench evaluate`` runs it.
+
+    Args:
+        space: super-network, with random weights.
+        resolution: of images and networks.
+        images, calibration: how many are predicted and recalibrated on.
+        networks: of each generation; by default all of it (100 and 75).
+        baseline: networks that run one by one and through ofa.
+        budget: million MACs of the search that the generations come from; by default a third of the way from
+            the smallest to the largest network.
+        device: where.
+        batches: ``calibration_batch`` and ``batch_size`` of :class:`Workload`.
+        progress: whether to show bars.
+
+    Returns:
+        The table of :func:`compare`, and a summary: conditions, ratios (keys end in ``_ratio``), sharing,
+        the machine's peak and what share of it the generation route reaches.
+    """
+    options = {} if space.startswith("mini") else {"resolutions": (resolution,)}
+    net = load_supernet(space, "random:0", **options)
+    low, high = (net.space.macs(arch) for arch in (net.space.smallest, net.space.largest))
+    groups = generations(net.space, low + (high - low) / 3 if budget is None else budget * 1e6)
+    groups = {name: archs[:networks] for name, archs in groups.items()}
+    channels, size, _ = net.space.input_shape(net.space.smallest)
+    work = workload(net, (channels, size), calibration, images, **(batches or {}))
+    table = compare(work, groups, baseline=baseline, device=device, progress=progress)
+    best = peak(pick_device(device))
+    reached = table[table["route"] == "generation"].set_index("group")["gmacs_per_second"]
+    shares = {name: sharing(net.space, archs) for name, archs in groups.items()}
+    done = {
+        f"{group}_share_of_peak": reached[group] * shares[group] / best["peak_gmacs_per_second"]
+        for group in groups
+    }
+    return table, {
+        **conditions(work, pick_device(device)),
+        **{f"{name}_distinct_macs": round(share, 3) for name, share in shares.items()},
+        **{key: round(value, 3) for key, value in (best | done).items()},
+        **summarise(table),
+    }
+
+
 def conditions(work: Workload, device: torch.device) -> dict:
     """What a reader needs to judge the numbers."""
     return {
@@ -273,14 +325,3 @@ def conditions(work: Workload, device: torch.device) -> dict:
 def _wait(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-
-
-@contextmanager
-def threads(count: int | None):
-    """So many threads of PyTorch, for a while."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

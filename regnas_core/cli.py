@@ -109,6 +109,49 @@ def search(
     )
 
 
+bench = typer.Typer(help="Measure speed on this machine.", no_args_is_help=True)
+app.add_typer(bench, name="bench")
+
+
+@bench.command()
+def evaluate(
+    space: Annotated[
+        str, typer.Option(help="Super-network; ofa's own route runs for ofa-….")
+    ] = "ofa-mbv3-w1.0",
+    resolution: Annotated[
+        int, typer.Option(help="Of images, in pixels; mini networks have their own.")
+    ] = 160,
+    images: Annotated[int, typer.Option(help="Images that are predicted.")] = 512,
+    calibration: Annotated[int, typer.Option(help="Images that BatchNorm is recalibrated on.")] = 256,
+    networks: Annotated[int | None, typer.Option(help="Of each generation; all by default.")] = None,
+    baseline: Annotated[int, typer.Option(help="Networks that also run one by one, and through ofa.")] = 6,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, …")] = "auto",
+    json: Annotated[bool, typer.Option("--json", help="End with one line of JSON.")] = False,
+    csv: Annotated[Path | None, typer.Option(help="Also write the table to this file.")] = None,
+) -> None:
+    """Compare ofa's route, ours network by network, and ours by generation, on equal terms."""
+    from json import dumps
+
+    from .bench import evaluate
+    from .files import write_table
+    from .flip_report import format_table
+
+    table, summary = evaluate(
+        space,
+        resolution=resolution,
+        images=images,
+        calibration=calibration,
+        networks=networks,
+        baseline=baseline,
+        device=device,
+    )
+    typer.echo(format_table(table))
+    if csv:
+        write_table(table, csv)
+    if json:
+        typer.echo(dumps(summary))
+
+
 @app.command()
 def flips(
     predictions: Annotated[list[Path], typer.Argument(help="Two or more files of predicted classes.")],
