@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 
 from .arch import Arch
 from .cost import get_cost
@@ -31,7 +34,7 @@ from .supernet import SuperNet, load_supernet
 from .training import Recipe, train_supernet
 
 LEAK = "validation"  # search.images of a preset that searches on the images of the final numbers
-CHUNK = 32  # sub-networks whose predictions are computed, and kept, at a time
+CHUNK = 128  # sub-networks whose predictions are computed, and kept, at a time: a generation and more
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +47,9 @@ class Workbench:
         data, net: images and super-network.
         runs: folder for predictions and search logs.
         figures: folder for figures and tables.
+        executor: where predictions are computed; None is this process. Any ``concurrent.futures.Executor``
+            will do, such as a process pool, or that of ``distributed.Client.get_executor()``; its workers
+            open the preset themselves, so they need its data and weights.
     """
 
     preset: Preset
@@ -52,6 +58,7 @@ class Workbench:
     net: SuperNet
     runs: Path
     figures: Path
+    executor: Executor | None = None
 
     @property
     def space(self) -> Space:
@@ -66,6 +73,8 @@ class Workbench:
             device=self.preset.device,
             calibration_batch=settings.calibration_batch,
             batch_size=settings.batch_size,
+            dtype=None if settings.precision == "float32" else torch.bfloat16,
+            memory=int(settings.memory_gb * 1e9),
         )
 
     def images(self, split: str) -> ImageSet:
@@ -79,11 +88,26 @@ class Workbench:
     def predictions(self, archs: Sequence[Arch], split: str) -> np.ndarray:
         """Predicted classes (M, N) on a split; run once, afterwards read from the store."""
         images, store = self.images(split), self._store(split)
-        missing = sorted({a for a in archs if str(a) not in store}, key=str)
+        missing = sorted({a for a in archs if str(a) not in store}, key=self._prefix)
         for start in range(0, len(missing), CHUNK):
             chunk = missing[start : start + CHUNK]
-            store.write([str(a) for a in chunk], self.evaluator.predict(chunk, images.images, progress=True))
+            if self.executor is None:
+                store.write([*map(str, chunk)], self.evaluator.predict(chunk, images.images, progress=True))
+            else:
+                self._share_out(chunk, split, store)
         return store.read([str(a) for a in archs])
+
+    def _prefix(self, arch: Arch) -> list[str]:
+        """Sorts sub-networks so that those with long common prefixes are neighbours."""
+        return [str(step.key) for step in self.space.steps(arch)]
+
+    def _share_out(self, archs: Sequence[Arch], split: str, store: PredictionStore) -> None:
+        """Let the executor's workers predict, each a stretch of neighbours; keep what comes, as it comes."""
+        stretches = [part for part in np.array_split([str(a) for a in archs], self.preset.evaluation.workers)]
+        given = (self.preset.model_dump_json(), split)
+        futures = {self.executor.submit(_work, *given, [*map(str, s)]): s for s in stretches if len(s)}
+        for future in as_completed(futures):
+            store.write([*map(str, futures[future])], future.result())
 
     def correct(self, archs: Sequence[Arch], split: str) -> np.ndarray:
         """bool (M, N): which images of a split each sub-network gets right."""
@@ -192,6 +216,8 @@ class Workbench:
         if split not in self._stores:
             images, batch = self.images(split), self.preset.evaluation.calibration_batch
             made_of = f"{self.net.digest()}-{self.data.calibration.digest}x{batch}-{images.digest}"
+            if self.preset.evaluation.precision != "float32":
+                made_of += f"-{self.preset.evaluation.precision}"
             self._stores[split] = PredictionStore(self.runs.parent / "predictions" / made_of, len(images))
         return self._stores[split]
 
@@ -202,6 +228,7 @@ def open_workbench(
     *,
     seed: int | None = None,
     out: str | Path | None = None,
+    executor: Executor | None = None,
 ) -> Workbench:
     """Load everything that a preset names.
 
@@ -210,6 +237,7 @@ def open_workbench(
         overrides: dotted keys to set, as ``{"search.population": 40}``.
         seed: short for the override ``seed``.
         out: folder for ``runs/`` and ``figures/``; by default ``REGNAS_OUT``, else the checkout.
+        executor: where predictions are computed; by default as many processes as ``evaluation.workers``.
 
     Raises:
         PresetError, DataError, CheckpointError: with what to do.
@@ -223,14 +251,33 @@ def open_workbench(
             "those are too good. The results are marked by this name.",
             stacklevel=2,
         )
-    data = open_data(chosen)
-    weights = chosen.supernet.weights
+    root = Path(out) if out else output_root()
+    if executor is None and chosen.evaluation.workers > 1:
+        executor = ProcessPoolExecutor(chosen.evaluation.workers, get_context("spawn"))
+    return _built(chosen, name, root, executor)
+
+
+def _built(preset: Preset, name: str, root: Path, executor: Executor | None = None) -> Workbench:
+    weights = preset.supernet.weights
     if weights.partition(":")[0] not in ("pretrained", "random"):
         weights = find_path(weights)
-    net = load_supernet(chosen.supernet.space, weights, **chosen.supernet.options)
-    _check_size(chosen, net.space)
-    root = Path(out) if out else output_root()
-    return Workbench(chosen, name, data, net, root / "runs" / name, root / "figures" / name)
+    data = open_data(preset)
+    net = load_supernet(preset.supernet.space, weights, **preset.supernet.options)
+    _check_size(preset, net.space)
+    return Workbench(preset, name, data, net, root / "runs" / name, root / "figures" / name, executor)
+
+
+@lru_cache(maxsize=2)
+def _workers_bench(preset: str) -> Workbench:
+    chosen = Preset.model_validate_json(preset)
+    torch.set_num_threads(max(1, torch.get_num_threads() // chosen.evaluation.workers))
+    return _built(chosen, chosen.name, output_root())
+
+
+def _work(preset: str, split: str, archs: list[str]) -> np.ndarray:
+    """What a worker does: predict with sub-networks, given as text, of a preset, given as JSON."""
+    bench = _workers_bench(preset)
+    return bench.evaluator.predict([bench.space.parse(text) for text in archs], bench.images(split).images)
 
 
 def _check_size(preset: Preset, space: Space) -> None:

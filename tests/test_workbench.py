@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -275,3 +276,24 @@ def test_a_preset_is_trained_saved_and_opened(toy_data, tmp_path):
     assert bench.net.info["images"] == toy_data.train.digest
     assert (bench.net.mean, bench.net.std) == (toy_data.mean, toy_data.std)
     assert bench.predictions([bench.space.smallest], "test").shape == (1, 70)
+
+
+def test_predictions_can_be_shared_out_to_an_executors_workers(tmp_path):
+    changes = {"data.search_images": 60, "evaluation.workers": 2}
+    with ThreadPoolExecutor(2) as executor:
+        shared = open_workbench("demo", changes, out=tmp_path / "shared", executor=executor)
+        archs = [shared.space.sample(np.random.default_rng(seed)) for seed in range(5)]
+        found = shared.predictions(archs, "search")
+    alone = open_workbench("demo", {"data.search_images": 60}, out=tmp_path / "alone")
+    np.testing.assert_array_equal(found, alone.predictions(archs, "search"))
+    assert len(list((tmp_path / "shared").rglob("*.parquet"))) == 2  # one a stretch
+
+
+def test_predictions_of_another_precision_are_kept_apart(make_bench, tmp_path):
+    single, half = (
+        make_bench(tmp_path, evaluation={"precision": precision}) for precision in ("float32", "bfloat16")
+    )
+    archs = [single.space.smallest, single.space.largest]
+    a, b = (bench.predictions(archs, "search") for bench in (single, half))
+    assert len(list((tmp_path / "runs" / "predictions").iterdir())) == 2
+    assert (a == b).mean() > 0.5

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ..errors import PresetError
 from ..resources import output_root
@@ -63,7 +63,19 @@ class EvaluationSection(Section):
     """How predictions are computed (see :class:`regnas_core.Evaluator`)."""
 
     calibration_batch: int = Field(256, ge=2, description="images a batch for BatchNorm statistics")
-    batch_size: int = Field(64, ge=1, description="images a batch for predictions")
+    batch_size: int | Literal["auto"] = Field(
+        64, description="images a batch for predictions; 'auto' measures"
+    )
+    precision: Literal["float32", "bfloat16"] = Field("float32", description="of predictions")
+    memory_gb: float = Field(2, gt=0, description="what folded weights may take at a time")
+    workers: int = Field(1, ge=1, description="processes that predict side by side, on a CPU")
+
+    @field_validator("batch_size")
+    @classmethod
+    def _positive(cls, size: int | str) -> int | str:
+        if size != "auto" and size < 1:
+            raise ValueError("batch_size must be at least 1, or 'auto'")
+        return size
 
 
 class SearchSection(Section):
