@@ -7,6 +7,7 @@ tensors, so that nobody's decoding counts.
 
 from __future__ import annotations
 
+import json
 import platform
 import time
 from collections.abc import Callable, Sequence
@@ -21,7 +22,7 @@ from .arch import Arch
 from .cost import places
 from .errors import RegnasError
 from .evaluate import Evaluator, pick_device
-from .resources import versions
+from .resources import project_path, versions
 from .search import evolve
 from .space import Space
 from .steps import step_cost
@@ -304,9 +305,26 @@ def evaluate(
     }
 
 
+def recorded() -> pd.DataFrame:
+    """The recorded runs of ``figures/benchmark``: space, resolution, and the columns of :func:`compare`."""
+    parts = []
+    for path in sorted(project_path("figures/benchmark").glob("*.csv")):
+        summary = json.loads(path.with_suffix(".json").read_text())
+        parts.append(pd.read_csv(path).assign(space=summary["name"], resolution=summary["resolution"]))
+    table = pd.concat(parts, ignore_index=True)
+    return table[["space", "resolution", *(c for c in table if c not in ("space", "resolution"))]]
+
+
+def recorded_summaries() -> pd.DataFrame:
+    """The recorded runs' summaries, one row a super-network."""
+    paths = sorted(project_path("figures/benchmark").glob("*.json"))
+    return pd.DataFrame([json.loads(path.read_text()) for path in paths]).set_index("name")
+
+
 def conditions(work: Workload, device: torch.device) -> dict:
     """What a reader needs to judge the numbers."""
     return {
+        "name": work.net.space.name,
         "space": work.net.space.identity,
         "resolution": work.images.shape[-1],
         "calibration_images": len(work.calibration),

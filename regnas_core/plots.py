@@ -2,101 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import wraps
-from io import BytesIO
-from pathlib import Path
+from collections.abc import Sequence
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
-from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import NullLocator
 
-from .files import write_atomically, write_table
+from .drawing import COLOURS, LABELS, MARKERS, legend_below, new_figure, save_figure, styled
 
-# Okabe and Ito's palette, told apart by colour-blind readers; one colour an idea throughout the project.
-COLOURS = {
-    "reference": "#000000",
-    "R0": "#D55E00",
-    "R1": "#56B4E9",
-    "R2": "#E69F00",
-    "R2+CAS": "#009E73",
-    "A_t": "#009E73",
-    "A_c": "#CC79A7",
-    "kept": "#BBBBBB",
-    "new": "#0072B2",
-}
-MARKERS = {"reference": "*", "R0": "o", "R1": "s", "R2": "^", "R2+CAS": "D"}
-LABELS = {
-    "A_t": r"$\mathcal{A}_t$: contain the reference",
-    "A_c": r"$\mathcal{A}_c$: do not",
-    "R0": "R0: Top-1",
-    "R1": "R1: −NFR",
-    "R2": "R2: Top-1 − NFR",
-    "R2+CAS": "R2 + CAS",
-}
-STYLE = {
-    **sns.axes_style("ticks"),
-    **sns.plotting_context("paper"),
-    "figure.dpi": 110,
-    "savefig.dpi": 200,
-    "savefig.bbox": "tight",
-    "svg.hashsalt": "regnas",  # the same drawing gives the same file
-    "svg.fonttype": "none",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "legend.frameon": False,
-}
-
-
-def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
-    """Make a function draw in the project's style, whatever the caller's settings are."""
-
-    @wraps(draw)
-    def drawn(*args, **kwargs) -> Figure:
-        with mpl.rc_context(STYLE):
-            return draw(*args, **kwargs)
-
-    return drawn
-
-
-class Drawing(Figure):
-    """A Figure that a notebook shows by itself, whatever its matplotlib backend."""
-
-    def _repr_png_(self) -> bytes:
-        buffer = BytesIO()
-        with mpl.rc_context(STYLE):
-            self.savefig(buffer, format="png", dpi=120, metadata={"Software": None})
-        return buffer.getvalue()
-
-
-def new_figure(width: float = 4.2, height: float = 3.0, **kwargs) -> tuple[Figure, np.ndarray]:
-    """A Figure (sizes in inches) that no global state knows of, and its axes as an array."""
-    figure = Drawing(figsize=(width, height), layout="constrained")
-    return figure, np.atleast_1d(figure.subplots(**kwargs))
-
-
-def legend_below(figure: Figure, title: str, *, ncols: int = 3, **kwargs) -> Legend:
-    """A legend that covers no data."""
-    place = {"loc": "outside lower center", "ncols": ncols}
-    return figure.legend(title=title, fontsize=8, title_fontsize=8, columnspacing=1.2, **place, **kwargs)
-
-
-def save_figure(figure: Figure, table: pd.DataFrame, path: str | Path) -> Figure:
-    """Write ``path``.svg, .png, and the .csv that was drawn; returns the figure, so that a cell shows it."""
-    path = Path(path)
-    with mpl.rc_context(STYLE):
-        write_atomically(path.with_suffix(".svg"), lambda part: figure.savefig(part, metadata={"Date": None}))
-        write_atomically(
-            path.with_suffix(".png"), lambda part: figure.savefig(part, metadata={"Software": None})
-        )
-    write_table(table.round(4), path.with_suffix(".csv"))
-    return figure
+__all__ = [
+    "benchmark",
+    "contingency",
+    "fig3",
+    "fig4a",
+    "fig4b",
+    "flip_gallery",
+    "laptop",
+    "save_figure",
+    "search_spaces",
+    "table2",
+]
 
 
 @styled
@@ -302,6 +231,30 @@ def laptop(cloud: pd.DataFrame, table: pd.DataFrame, reference: pd.DataFrame) ->
     axes[0].set_ylabel("predicted Top-1 (%)")
     handles, labels = axes[0].get_legend_handles_labels()
     legend_below(figure, "best within a budget of …", ncols=5, handles=handles, labels=labels)
+    return figure
+
+
+@styled
+def benchmark(table: pd.DataFrame) -> Figure:
+    """Seconds a network by route, one panel a super-network; lower is better."""
+    spaces = table["space"].unique()
+    figure, axes = new_figure(3.4 * len(spaces), 2.8, ncols=len(spaces))
+    colours = {"ofa": COLOURS["kept"], "one by one": COLOURS["R1"], "generation": COLOURS["R2+CAS"]}
+    for ax, space in zip(axes, spaces, strict=True):
+        rows = table[table["space"] == space]
+        style = {"hue": "route", "hue_order": list(colours), "palette": colours, "saturation": 1}
+        sns.barplot(rows, x="group", y="seconds_per_network", ax=ax, legend=False, **style)
+        for bars in ax.containers:
+            ax.bar_label(bars, fmt="%.1f", fontsize=7)
+        ax.set(title=f"{space}, {rows['resolution'].iloc[0]} px", xlabel="generation of a search", ylabel="")
+    axes[0].set_ylabel("seconds a network")
+    names = {
+        "ofa": "once-for-all's route",
+        "one by one": "ours, one by one",
+        "generation": "ours, by generation",
+    }
+    handles = [Patch(color=colour, label=names[route]) for route, colour in colours.items()]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=8)
     return figure
 
 
