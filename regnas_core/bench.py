@@ -19,7 +19,6 @@ import torch
 from tqdm import tqdm
 
 from .arch import Arch
-from .cost import places
 from .errors import RegnasError
 from .evaluate import Evaluator, pick_device
 from .resources import project_path, versions
@@ -94,7 +93,7 @@ def sharing(space: Space, archs: Sequence[Arch]) -> float:
     seen, distinct = set(), 0
     for arch in archs:
         prefix = ()
-        for step, shape in places(space, arch):
+        for step, shape in space.places(arch):
             prefix = (*prefix, step.key)
             if prefix not in seen:
                 seen.add(prefix)

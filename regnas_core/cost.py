@@ -67,14 +67,6 @@ def _latency(space: Space, net: SuperNet | None, path: str | Path | None) -> Cos
     return LatencyTable(net or SuperNet(space, random_weights(space, 0), *space.normalisation), path)
 
 
-def places(space: Space, arch: Arch) -> Iterator[tuple[Step, Shape]]:
-    """The steps of a sub-network, each with the shape (C, H, W) of its input."""
-    steps, shape = space.steps(arch), space.input_shape(arch)
-    for step in steps:
-        yield step, shape
-        shape = step_cost(step, shape)[1]
-
-
 # ── once-for-all's table of a Samsung Note10 ─────────────────────────────────────────────────────
 def note10(space: Space) -> Cost:
     """Latency in ms of OFA MobileNet-V3 w1.2 on a Samsung Note10: the sum of its layers' published means.
@@ -108,7 +100,7 @@ def note10(space: Space) -> Cost:
         return sum(table[resolution][row] for row in _note10_rows(step, shape))
 
     def latency_ms(arch: Arch) -> float:
-        steps = list(places(space, arch))
+        steps = list(space.places(arch))
         check([arch.r])
         return sum(step_ms(arch.r, step, shape) for step, shape in steps)
 

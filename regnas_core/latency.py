@@ -20,7 +20,6 @@ import torch
 from tqdm import tqdm
 
 from .arch import Arch
-from .cost import places
 from .errors import RegnasError
 from .evaluate import pick_device
 from .files import write_atomically
@@ -136,7 +135,7 @@ class LatencyTable:
         known, idle = set(self._rows), 0
         while idle < PATIENCE:
             arch = self.net.space.sample(rng)
-            keys = {_key(*place) for place in places(self.net.space, arch)}
+            keys = {_key(*place) for place in self.net.space.places(arch)}
             idle = idle + 1 if keys <= known else 0
             if not idle:
                 known |= keys
@@ -144,7 +143,7 @@ class LatencyTable:
 
     def _complete(self, arch: Arch) -> list[Key]:
         """Keys of the architecture's steps, all of which are in the table afterwards, and in its file."""
-        steps = list(places(self.net.space, arch))
+        steps = list(self.net.space.places(arch))
         keys = [_key(*place) for place in steps]
         if not self._rows.keys() >= set(keys):
             times = self._time([self._work([step], shape) for step, shape in steps])

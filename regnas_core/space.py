@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from math import prod
 from types import MappingProxyType
@@ -143,6 +143,13 @@ class Space(Variation, ABC):
     def macs(self, arch: Arch) -> int:
         """Multiply-accumulates of one image."""
         return st.macs(self.steps(arch), self.input_shape(arch))
+
+    def places(self, arch: Arch) -> Iterator[tuple[st.Step, st.Shape]]:
+        """The steps of ``arch``, each with the shape (C, H, W) of its input."""
+        shape = self.input_shape(arch)
+        for step in self.steps(arch):
+            yield step, shape
+            shape = st.step_cost(step, shape)[1]
 
     def params(self, arch: Arch) -> int:
         """Learned weights of the extracted network."""

@@ -19,7 +19,7 @@ import yaml
 
 from regnas_core import evolve, get_space, load_supernet
 from regnas_core.arch import Arch
-from regnas_core.cost import NOTE10, get_cost, note10, parameters, places
+from regnas_core.cost import NOTE10, get_cost, note10, parameters
 from regnas_core.errors import GeneError, InfeasibleError, RegnasError
 from regnas_core.latency import COLUMNS, LatencyTable
 from regnas_core.resources import data_root
@@ -198,7 +198,7 @@ def test_latency_is_the_sum_of_medians():
 
 
 def _works(latency: LatencyTable, arch: Arch) -> list:
-    return [latency._work([step], shape) for step, shape in places(SPACE, arch)]
+    return [latency._work([step], shape) for step, shape in SPACE.places(arch)]
 
 
 def test_steps_are_timed_in_turn():
@@ -263,7 +263,7 @@ def test_what_is_timed_is_the_network(name, options):
     latency, space = table(net=net, batch=2), net.space
     arch = space.sample(np.random.default_rng(0))
     work = latency._work(space.steps(arch), space.input_shape(arch))
-    x, parts = work.args[2], [latency._work([step], shape) for step, shape in places(space, arch)]
+    x, parts = work.args[2], [latency._work([step], shape) for step, shape in space.places(arch)]
     assert x.shape == (2, *space.input_shape(arch)) and x.is_contiguous(memory_format=torch.channels_last)
     before = x.clone()
     with torch.no_grad():
