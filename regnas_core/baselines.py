@@ -26,10 +26,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
-from .data import Dataset, ImageSet, load_dataset
+from .data import Dataset, ImageSet
 from .errors import CheckpointError, DataError, PredictionError, RegnasError
 from .files import sha256
-from .resources import data_root, find_path
+from .resources import data_root
 from .sources import IMAGENET_ENDS
 from .store import PredictionStore
 
@@ -312,16 +312,9 @@ def _check_classes(data: Dataset) -> None:
 
 def _test_images(bench: Workbench, size: int, resize: int, interpolation: str) -> ImageSet:
     """The workbench's test pictures, decoded in another way."""
-    given = bench.preset.data
-    images = load_dataset(
-        given.name,
-        path=None if given.path is None else find_path(given.path),
-        size=size,
-        resize=resize,
-        interpolation=interpolation,
-        sizes=given.sizes,
-        limit={"test": given.test_images},
-    ).test
+    from .workbench import open_data
+
+    images = open_data(bench.preset, size=size, resize=resize, interpolation=interpolation).test
     if not np.array_equal(images.labels, bench.images("test").labels):
         raise DataError(
             f"{images.name} at {size} pixels has other labels than the workbench's test pictures: the folder "
@@ -335,7 +328,8 @@ def _kept(bench: Workbench, baseline: Baseline, images: ImageSet) -> np.ndarray:
     made_of = f"{baseline.digest()}-{images.digest}"
     store = PredictionStore(bench.runs.parent / "predictions" / made_of, len(images))
     if baseline.name not in store:
-        batch_size = bench.preset.evaluation.batch_size
-        classes = predict(baseline, images.images, bench.preset.device, batch_size, progress=True)
+        batch_size = bench.preset.evaluation.batch_size  # "auto" is for sub-networks
+        sizes = {} if batch_size == "auto" else {"batch_size": batch_size}
+        classes = predict(baseline, images.images, bench.preset.device, **sizes, progress=True)
         store.write([baseline.name], classes[None])
     return store.read([baseline.name])[0]

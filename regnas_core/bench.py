@@ -106,19 +106,10 @@ class OfaRoute:
     """As ofa's scripts do it: make a sub-network active, copy it out, recalibrate it, loop over batches."""
 
     def __init__(self, work: Workload, device: torch.device, batch_size: int = 100) -> None:
-        from ofa.imagenet_classification.elastic_nn import networks
-
         space = work.net.space
         if not space.name.startswith("ofa-"):
             raise RegnasError(f"ofa has no route for {space.name}; choose one of its super-networks.")
-        if "mbv3" in space.name:
-            kinds = {"ks_list": [3, 5, 7], "expand_ratio_list": [3, 4, 6], "depth_list": [2, 3, 4]}
-            self.net = networks.OFAMobileNetV3(
-                dropout_rate=0, width_mult=float(space.name.rpartition("w")[2]), **kinds
-            )
-        else:
-            kinds = {"expand_ratio_list": [0.2, 0.25, 0.35], "depth_list": [0, 1, 2]}
-            self.net = networks.OFAResNets(dropout_rate=0, width_mult_list=[0.65, 0.8, 1.0], **kinds)
+        self.net = space.build()
         torch.nn.Module.load_state_dict(self.net, work.net.weights, strict=False)
         self.net = self.net.to(device).eval()
         self.space, self.device = space, device

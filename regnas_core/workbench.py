@@ -291,15 +291,15 @@ def _check_size(preset: Preset, space: Space) -> None:
         )
 
 
-def open_data(preset: Preset) -> Dataset:
-    """The data set that a preset names."""
+def open_data(preset: Preset, **view: Any) -> Dataset:
+    """The data set that a preset names, decoded as it says, or as ``view`` (of :func:`load_dataset`) does."""
     section = preset.data
     return load_dataset(
         section.name,
         path=None if section.path is None else find_path(section.path),
-        size=section.size,
         sizes=section.sizes,
         limit={"search": section.search_images, "test": section.test_images},  # no more is decoded
+        **{"size": section.size, **view},
     )
 
 

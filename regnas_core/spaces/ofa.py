@@ -12,7 +12,7 @@ has its own weights where the smaller one has), not by value; the matrices count
 
 from __future__ import annotations
 
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from itertools import product
 from math import prod
 
@@ -45,6 +45,7 @@ from ..steps import (
 RESOLUTIONS = tuple(range(128, 225, 4))  # once-for-all was trained with these
 FIXED = 224
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+MOBILENET = {"ks_list": [3, 5, 7], "expand_ratio_list": [3, 4, 6], "depth_list": [2, 3, 4]}
 PAGE = "https://github.com/mit-han-lab/once-for-all"
 
 
@@ -58,6 +59,9 @@ class OfaSpace(Space):
         name: of the space.
         net: the ofa network, on the meta device.
         resolutions: what random draws choose the gene ``r`` from; by default it stays at 224.
+
+    Attributes:
+        build: makes ofa's own network, untrained, on the current device.
     """
 
     any_size = True
@@ -140,9 +144,9 @@ class OfaMobileNetSpace(OfaSpace):
     """MobileNet-V3 of once-for-all: ``ks`` and ``e`` (20 layers), ``d`` (5 stages), ``r``."""
 
     def __init__(self, name: str, width: float, resolutions=None) -> None:
-        choices = {"ks_list": [3, 5, 7], "expand_ratio_list": [3, 4, 6], "depth_list": [2, 3, 4]}
+        self.build = partial(OFAMobileNetV3, dropout_rate=0, width_mult=width, **MOBILENET)
         with torch.device("meta"):
-            net = OFAMobileNetV3(dropout_rate=0, width_mult=width, **choices)
+            net = self.build()
         super().__init__(name, net, resolutions)
         file = f"ofa_mbv3_d234_e346_k357_w{width}"
         url = f"https://raw.githubusercontent.com/han-cai/files/master/ofa/ofa_nets/{file}"
@@ -150,9 +154,9 @@ class OfaMobileNetSpace(OfaSpace):
         stages = range(len(net.block_group_info))
         layers = [(stage, i) for stage in stages for i in range(len(net.block_group_info[stage]))]
         self.genes = (
-            *(Gene("ks", tuple(choices["ks_list"]), layer=at, rule="kernels") for at in layers),
-            *(Gene("e", tuple(choices["expand_ratio_list"]), layer=at) for at in layers),
-            *(Gene("d", tuple(choices["depth_list"]), depth_of=stage, rule="layers") for stage in stages),
+            *(Gene("ks", tuple(MOBILENET["ks_list"]), layer=at, rule="kernels") for at in layers),
+            *(Gene("e", tuple(MOBILENET["expand_ratio_list"]), layer=at) for at in layers),
+            *(Gene("d", tuple(MOBILENET["depth_list"]), depth_of=stage, rule="layers") for stage in stages),
             self._resolution,
         )
 
@@ -221,10 +225,10 @@ class OfaResNetSpace(OfaSpace):
 
     def __init__(self, name: str, resolutions=None) -> None:
         depths, ratios, widths = [0, 1, 2], [0.2, 0.25, 0.35], [0.65, 0.8, 1.0]
+        choices = {"depth_list": depths, "expand_ratio_list": ratios, "width_mult_list": widths}
+        self.build = partial(OFAResNets, dropout_rate=0, **choices)
         with torch.device("meta"):
-            net = OFAResNets(
-                dropout_rate=0, depth_list=depths, expand_ratio_list=ratios, width_mult_list=widths
-            )
+            net = self.build()
         super().__init__(name, net, resolutions)
         self._stages, more = net.grouped_block_index, depths[-1]
         self._least = [len(stage) - more for stage in self._stages]
