@@ -8,7 +8,7 @@ is arithmetic on the same numbers as running each sub-network by itself, only wi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from time import perf_counter
 
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from .arch import Arch
+from .crew import Map, crew
 from .errors import DataError, PredictionError, RegnasError
 from .folding import apply, fold
 from .recalibration import run_together
@@ -66,12 +67,20 @@ class Evaluator:
         self._held: tuple = (None, None)
 
     @torch.no_grad()
-    def predict(self, archs: Sequence[Arch], images, *, progress: bool = False) -> np.ndarray:
+    def predict(
+        self,
+        archs: Sequence[Arch],
+        images,
+        *,
+        calibrated: Node | None = None,
+        progress: bool = False,
+    ) -> np.ndarray:
         """Predicted classes of every architecture on every image.
 
         Args:
             archs: M architectures; repeated ones cost nothing.
             images: (N, C, H, W), uint8 or normalised floats.
+            calibrated: statistics of these architectures, or of more, that :meth:`calibrate` has taken.
             progress: whether to show a bar.
 
         Returns:
@@ -80,26 +89,49 @@ class Evaluator:
         Raises:
             DataError: the images do not fit the super-network.
             PredictionError: a sub-network's logits are not finite.
+            RegnasError: ``calibrated`` lacks one of the architectures.
         """
         images = self._resident(images)
-        root = self._calibrated(archs, progress)
-        classes = torch.empty(len(archs), len(images), dtype=torch.int64, device=self.device)
+        with crew(self.device) as share_out:
+            if calibrated is None:
+                root = self._calibrated(archs, share_out, progress)
+            elif not calibrated.lend(root := self._trie(archs)):
+                raise RegnasError("calibrated= lacks statistics of some of these architectures.")
+            classes = self._classes(root, len(archs), images, share_out, progress)
+        if (broken := (classes < 0).any(1)).any():
+            arch = archs[int(broken.nonzero()[0])]
+            raise PredictionError(f"The logits of {arch} are not finite: weights or images are broken.")
+        return classes.cpu().numpy()
+
+    @torch.no_grad()
+    def calibrate(self, archs: Sequence[Arch], *, progress: bool = False) -> Node:
+        """Take the BatchNorm statistics of architectures, for several calls of :meth:`predict`.
+
+        They are those of the weights at this time. Returns what ``predict(..., calibrated=...)`` takes.
+        """
+        with crew(self.device) as share_out:
+            return self._calibrated(archs, share_out, progress)
+
+    def _classes(self, root: Node, networks: int, images: Tensor, share_out: Map, progress: bool) -> Tensor:
+        """Predicted classes (M, N), −1 where logits are not finite."""
+        classes = torch.empty(networks, len(images), dtype=torch.int64, device=self.device)
 
         def write(node: Node, logits: Tensor, part: slice) -> None:
             finite = torch.isfinite(logits).all(1)  # asked at the end: a question now would halt a GPU
             classes[node.rows, part] = torch.where(finite, logits.argmax(1), -1)
 
-        size = self._tuned(root, images) if self.batch_size == "auto" else self.batch_size
+        def work(part: slice) -> None:
+            self._descend(root, self._batch(images, part, self.dtype), partial(write, part=part))
+
+        size = self._tuned(root, images, share_out) if self.batch_size == "auto" else self.batch_size
         for portion in portions(root, self.memory // self.dtype.itemsize):
             self._fold(portion)
-            for part in _batches(len(images), size, progress, "predict"):
-                self._descend(root, self._batch(images, part, self.dtype), partial(write, part=part))
+            parts = _batches(len(images), size)
+            for _ in tqdm(share_out(work, parts), "predict", len(parts), **_bar(progress)):
+                pass
             for node in portion:
                 node.layers = []
-        if (broken := (classes < 0).any(1)).any():
-            arch = archs[int(broken.nonzero()[0])]
-            raise PredictionError(f"The logits of {arch} are not finite: weights or images are broken.")
-        return classes.cpu().numpy()
+        return classes
 
     @torch.no_grad()
     def extract(self, arch: Arch) -> nn.Sequential:
@@ -146,15 +178,18 @@ class Evaluator:
         return x.to(dtype).contiguous(memory_format=torch.channels_last)
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────────
-    def _calibrated(self, archs: Sequence[Arch], progress: bool = False) -> Node:
+    def _trie(self, archs: Sequence[Arch]) -> Node:
+        return build_trie([self.net.space.steps(arch) for arch in archs])
+
+    def _calibrated(self, archs: Sequence[Arch], share_out: Map = map, progress: bool = False) -> Node:
         """The trie of ``archs`` with every node's BatchNorm statistics."""
-        root = build_trie([self.net.space.steps(arch) for arch in archs])
+        root = self._trie(archs)
         total, size = len(self.calibration_images), self.calibration_batch
         weighted = self.net.space.batchnorm_rule == "weighted"
-        for part in _batches(total, size, progress, "recalibrate"):
+        for part in tqdm(_batches(total, size), "recalibrate", **_bar(progress)):
             share = (part.stop - part.start) / total if weighted else 1 / -(-total // size)
             batch = self._batch(self.calibration_images, part)
-            self._measure(root, batch.split(self._piece), share)
+            self._measure(root, batch.split(self._piece), share, share_out)
         return root
 
     @cached_property
@@ -164,19 +199,21 @@ class Evaluator:
             return self.calibration_batch
         space, weights = self.net.space, next(iter(self.net.weights.values()))
         arch = space.largest
-        return max(1, PIECE // (widest(space.steps(arch), space.input_shape(arch)) * weights.itemsize))
+        fits = PIECE // (widest(space.steps(arch), space.input_shape(arch)) * weights.itemsize)
+        share = max(8, -(-self.calibration_batch // torch.get_num_threads()))
+        return max(1, min(fits, share))
 
-    def _measure(self, node: Node, pieces: Sequence[Tensor], share: float) -> None:
+    def _measure(self, node: Node, pieces: Sequence[Tensor], share: float, share_out: Map) -> None:
         """Run one calibration batch through the trie; add ``share`` of its statistics to every node's."""
         less = 1 if self.net.space.batchnorm_rule == "cumulative" else 0  # unbiased variances there
         for child in node.children.values():
-            results, spreads = run_together(child.step.ops, pieces, self.net.weights)
+            results, spreads = run_together(child.step.ops, pieces, self.net.weights, share_out)
             sums = child.moments or [(0.0, 0.0)] * len(spreads)
             child.moments = [
                 (m + share * mean, v + share / (count - less) * squares)
                 for (m, v), (count, mean, squares) in zip(sums, spreads, strict=True)
             ]
-            self._measure(child, results, share)
+            self._measure(child, results, share, share_out)
 
     @cached_property
     def _cast(self) -> dict[str, Tensor]:
@@ -195,16 +232,22 @@ class Evaluator:
                     visit(child, y)
                 self._descend(child, y, visit)
 
-    def _tuned(self, root: Node, images: Tensor) -> int:
+    def _tuned(self, root: Node, images: Tensor, share_out: Map) -> int:
         """The batch size with the most images a second on one sub-network; it grows while that helps."""
         path = next(root.paths())
         self._fold(path)
+        busy = torch.get_num_threads() if self.device.type == "cpu" else 1
+
+        def work(part: slice) -> None:
+            self._descend(root, self._batch(images, part, self.dtype), lambda *_: None)
+
         best, best_size = float("inf"), CANDIDATES[0]
         for size in (size for size in CANDIDATES if size <= max(len(images), CANDIDATES[0])):
             seconds = []
             for _ in range(3):
                 start = perf_counter()
-                self._descend(root, self._batch(images, slice(0, size), self.dtype), lambda *_: None)
+                for _ in share_out(work, [slice(0, size)] * busy):
+                    pass
                 if self.device.type == "cuda":
                     torch.cuda.synchronize(self.device)
                 seconds.append((perf_counter() - start) / min(size, len(images)))
@@ -227,8 +270,9 @@ def pick_device(name: str | torch.device) -> torch.device:
     return device
 
 
-def _batches(n: int, size: int, progress: bool, what: str) -> Iterator[slice]:
-    starts = range(0, n, size)
-    if progress:
-        starts = tqdm(starts, desc=what, unit="batch", leave=False)
-    return (slice(start, min(start + size, n)) for start in starts)
+def _batches(n: int, size: int) -> list[slice]:
+    return [slice(start, min(start + size, n)) for start in range(0, n, size)]
+
+
+def _bar(progress: bool) -> dict:
+    return {"unit": "batch", "leave": False} | ({} if progress else {"disable": True})

@@ -10,10 +10,12 @@ al., 1979). The result is that of the batch in one piece, but for rounding.
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from functools import partial
 
 import torch.nn.functional as F
 from torch import Tensor
 
+from .crew import Map
 from .layers import Weights, read, run_op, run_ops
 from .steps import BatchNorm, Op, Residual
 
@@ -22,7 +24,7 @@ Moments = tuple[Tensor, Tensor]  # mean and biased variance, each (C,)
 
 
 def run_together(
-    ops: Sequence[Op], pieces: Sequence[Tensor], weights: Weights
+    ops: Sequence[Op], pieces: Sequence[Tensor], weights: Weights, share_out: Map = map
 ) -> tuple[list[Tensor], list[Spread]]:
     """Apply operations to the pieces of a batch, BatchNorm as in training.
 
@@ -30,6 +32,7 @@ def run_together(
         ops: operations, in order.
         pieces: activations (b, C, H, W), the batch cut along its first dimension.
         weights: the super-network's tensors.
+        share_out: ``map``, or what does several pieces at a time.
 
     Returns:
         The pieces of the result, and the spread of the whole batch at each BatchNorm, in order.
@@ -40,17 +43,20 @@ def run_together(
     spreads: list[Spread] = []
     answer: Moments | None = None
     while True:
-        found, results = [], []
-        for flow in flows:
-            try:
-                found.append(flow.send(answer))
-            except StopIteration as end:
-                results.append(end.value)
-        if results:
-            return results, spreads
+        ended, found = zip(*share_out(partial(_go_on, answer=answer), flows), strict=True)
+        if all(ended):
+            return list(found), spreads
         spreads.append(_combined(found))
         count, mean, squares = spreads[-1]
         answer = mean, squares / count
+
+
+def _go_on(flow: Generator[Spread, Moments, Tensor], answer: Moments | None) -> tuple[bool, Spread | Tensor]:
+    """Let a flow run to its next BatchNorm, or its end; says which of the two."""
+    try:
+        return False, flow.send(answer)
+    except StopIteration as end:
+        return True, end.value
 
 
 def _run_alone(ops: Sequence[Op], x: Tensor, weights: Weights) -> tuple[list[Tensor], list[Spread]]:

@@ -33,6 +33,15 @@ class Node:
             yield child
             yield from child.walk()
 
+    def lend(self, other: Node) -> bool:
+        """Give the moments of these nodes to those of another trie; whether it has all of its own then."""
+        for step, child in other.children.items():
+            own = self.children.get(step)
+            if own is None or not own.lend(child):
+                return False
+            child.moments = own.moments
+        return True
+
     def paths(self) -> Iterator[list[Node]]:
         """The nodes down to each end of a sub-network, neighbours after one another."""
         for child in self.children.values():

@@ -24,6 +24,7 @@ from .evaluate import Evaluator, pick_device
 from .files import write_table
 from .flips import rate_interval
 from .presets import Preset, load_preset, run_name
+from .racing import race
 from .resources import find_path, output_root
 from .search import Score, SearchResult, evolve, reward, reward_weights
 from .space import Cost, Space
@@ -87,7 +88,7 @@ class Workbench:
 
     def predictions(self, archs: Sequence[Arch], split: str) -> np.ndarray:
         """Predicted classes (M, N) on a split; run once, afterwards read from the store."""
-        images, store = self.images(split), self._store(split)
+        images, store = self.images(split), self.store(split)
         missing = sorted({a for a in archs if str(a) not in store}, key=self._prefix)
         for start in range(0, len(missing), CHUNK):
             chunk = missing[start : start + CHUNK]
@@ -161,7 +162,8 @@ class Workbench:
     ) -> SearchResult:
         """Run the preset's evolution; the log, with Top-1 and NFR on the search split, is kept in ``runs``.
 
-        A repeated or killed search replays from the stored predictions.
+        A repeated or killed search replays from the stored predictions. With ``search.racing`` in the preset,
+        the log has no Top-1 and NFR of candidates that were dropped.
 
         Args:
             weights: ``"R0"``, ``"R1"``, ``"R2"`` or (λ1, λ2).
@@ -178,10 +180,11 @@ class Workbench:
             if cost != "macs":
                 raise RegnasError(f"A search by {cost} needs a budget: the preset's are in million MACs.")
             budget = s.target_mmacs
+        score = self.score(weights, reference) if s.racing is None else race(self, weights, reference)
         scale, unit = (1e6, "M") if cost in ("macs", "params") else (1, "ms")
         result = evolve(
             self.space,
-            self.score(weights, reference),
+            score,
             seed=seed,
             max_cost=budget * scale,
             cost=self.cost(cost),
@@ -196,8 +199,10 @@ class Workbench:
         )
         log = result.log
         if reference is not None:
-            measured = self.measure(result.archs, reference, "search")
-            log[["top1_pct", "nfr_pct", "pfr_pct"]] = measured[["top1_pct", "nfr_pct", "pfr_pct"]]
+            rates, store = ["top1_pct", "nfr_pct", "pfr_pct"], self.store("search")
+            whole = [i for i, arch in enumerate(result.archs) if str(arch) in store]  # all, without racing
+            measured = self.measure([result.archs[i] for i in whole], reference, "search")
+            log[rates] = measured[rates].set_axis(whole)
         reward_name = weights if isinstance(weights, str) else "{:g},{:g}".format(*weights)
         label = label or reward_name + ("+CAS" if cas else "")
         write_table(log, self.runs / "searches" / f"{label}-{budget:g}{unit}-seed{seed}.parquet")
@@ -212,14 +217,19 @@ class Workbench:
     def _stores(self) -> dict[str, PredictionStore]:
         return {}
 
-    def _store(self, split: str) -> PredictionStore:
-        if split not in self._stores:
+    def store(self, split: str, part: slice | None = None) -> PredictionStore:
+        """Where predictions on a split, or on a part of it, are kept."""
+        key = split if part is None else f"{split}[{part.start}-{part.stop}]"
+        if key not in self._stores:
             images, batch = self.images(split), self.preset.evaluation.calibration_batch
             made_of = f"{self.net.digest()}-{self.data.calibration.digest}x{batch}-{images.digest}"
             if self.preset.evaluation.precision != "float32":
                 made_of += f"-{self.preset.evaluation.precision}"
-            self._stores[split] = PredictionStore(self.runs.parent / "predictions" / made_of, len(images))
-        return self._stores[split]
+            if part is not None:
+                made_of += f"-{part.start}-{part.stop}"
+            size = len(images) if part is None else part.stop - part.start
+            self._stores[key] = PredictionStore(self.runs.parent / "predictions" / made_of, size)
+        return self._stores[key]
 
 
 def open_workbench(

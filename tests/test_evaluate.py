@@ -234,7 +234,7 @@ def test_the_batch_size_can_be_measured(net, archs, images, calibration, monkeyp
     monkeypatch.setattr(evaluate, "CANDIDATES", (4, 8, 16))
     tuned = Evaluator(net, calibration, calibration_batch=20, device="cpu", batch_size="auto")
     root = tuned._calibrated(archs)
-    assert tuned._tuned(root, tuned._resident(images)) in (4, 8, 16)
+    assert tuned._tuned(root, tuned._resident(images), map) in (4, 8, 16)
     assert not any(node.layers for node in root.walk())
     plain = Evaluator(net, calibration, calibration_batch=20, device="cpu")
     np.testing.assert_array_equal(tuned.predict(archs, images), plain.predict(archs, images))
@@ -353,3 +353,30 @@ def test_without_cuda_auto_is_the_cpu_and_cuda_is_refused(monkeypatch):
     assert evaluate.pick_device(torch.device("cpu")) == torch.device("cpu")
     with pytest.raises(RegnasError, match=r"device=cuda:1: .*'cpu' or 'auto'"):
         evaluate.pick_device("cuda:1")
+
+
+def test_cores_share_out_batches_and_predictions_are_the_same(net, archs, images, calibration):
+    """The number of threads is afterwards as it was."""
+    made = {"calibration_batch": 20, "device": "cpu", "batch_size": 8}
+    before, found = torch.get_num_threads(), []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        try:
+            found.append(Evaluator(net, calibration, **made).predict(archs, images))
+            assert torch.get_num_threads() == threads
+        finally:
+            torch.set_num_threads(before)
+    assert (found[0] == found[1]).all()
+
+
+def test_statistics_serve_several_predictions(net, evaluator, archs, images, monkeypatch):
+    expected = evaluator.predict(archs, images)
+    calibrated = evaluator.calibrate(archs)
+    monkeypatch.setattr(evaluate, "run_together", None)  # nothing is recalibrated any more
+    np.testing.assert_array_equal(
+        evaluator.predict(archs[2:5], images[:9], calibrated=calibrated), expected[2:5, :9]
+    )
+    rest = evaluator.predict(archs, images[9:], calibrated=calibrated)
+    np.testing.assert_array_equal(rest, expected[:, 9:])
+    with pytest.raises(RegnasError, match="lacks statistics"):
+        evaluator.predict([net.space.sample(np.random.default_rng(99))], images, calibrated=calibrated)

@@ -297,3 +297,51 @@ def test_predictions_of_another_precision_are_kept_apart(make_bench, tmp_path):
     a, b = (bench.predictions(archs, "search") for bench in (single, half))
     assert len(list((tmp_path / "runs" / "predictions").iterdir())) == 2
     assert (a == b).mean() > 0.5
+
+
+# ── racing ───────────────────────────────────────────────────────────────────────────────────────
+def _racing(level: float | None) -> dict:
+    return {
+        "generations": 3,
+        "population": 12,
+        "racing": level,
+        "reference_mmacs": 0.07,
+        "target_mmacs": 0.14,
+    }
+
+
+@pytest.mark.parametrize("weights", ["R0", "R2", (0.5, 2.0)])
+def test_a_search_that_races_by_the_exact_bound_finds_the_same(make_bench, tmp_path, reference, weights):
+    plain, raced = (
+        make_bench(tmp_path / str(level), search=_racing(level)).search(weights, reference=reference)
+        for level in (None, 0.0)
+    )
+    assert raced.best == plain.best and raced.archs == plain.archs
+    kept = raced.log["top1_pct"].notna()
+    assert raced.log.loc[kept, "score"].tolist() == pytest.approx(plain.log.loc[kept, "score"].tolist())
+    for column in ("top1_pct", "nfr_pct", "pfr_pct"):
+        assert (raced.log.loc[kept, column] == plain.log.loc[kept, column]).all()
+    dropped = ~kept & (raced.log["generation"] == 3)
+    assert (raced.log.loc[dropped, "score"] < raced.log["score"].nlargest(3).min()).all()
+
+
+def test_a_race_drops_candidates_and_replays_from_the_store(make_bench, tmp_path, reference, monkeypatch):
+    options = {"search": _racing(0.4)}
+    found = make_bench(tmp_path, **options).search("R2", reference=reference, cas=True)
+    assert found.log["top1_pct"].isna().any() and found.log["top1_pct"].notna().any()
+    monkeypatch.setattr(Evaluator, "predict", lambda *_, **__: pytest.fail("a network was run again"))
+    monkeypatch.setattr(Evaluator, "calibrate", lambda *_, **__: pytest.fail("statistics were taken again"))
+    again = make_bench(tmp_path, **options).search("R2", reference=reference, cas=True)
+    pd.testing.assert_frame_equal(again.log, found.log)
+
+
+def test_a_race_takes_a_generations_statistics_once(make_bench, tmp_path, reference, monkeypatch):
+    calls, calibrate = [], Evaluator.calibrate
+
+    def counted(self, archs, **kwargs):
+        calls.append(len(archs))
+        return calibrate(self, archs, **kwargs)
+
+    monkeypatch.setattr(Evaluator, "calibrate", counted)
+    make_bench(tmp_path, search=_racing(0.0)).search("R2", reference=reference)
+    assert calls == [12, 9, 9]

@@ -64,7 +64,7 @@ class EvaluationSection(Section):
 
     calibration_batch: int = Field(256, ge=2, description="images a batch for BatchNorm statistics")
     batch_size: int | Literal["auto"] = Field(
-        64, description="images a batch for predictions; 'auto' measures"
+        128, description="images a batch for predictions; 'auto' measures"
     )
     precision: Literal["float32", "bfloat16"] = Field("float32", description="of predictions")
     memory_gb: float = Field(2, gt=0, description="what folded weights may take at a time")
@@ -93,6 +93,12 @@ class SearchSection(Section):
     parent_ratio: float = Field(0.25, gt=0, lt=1)
     mutation_ratio: float = Field(0.5, ge=0, le=1)
     mutation_prob: float = Field(0.1, gt=0, le=1)
+    racing: float | None = Field(
+        None,
+        ge=0,
+        lt=0.5,
+        description="drop candidates early: 0 by an exact bound, else at this level of a paired test",
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> SearchSection:
