@@ -27,6 +27,11 @@ Set = Annotated[
 ]
 Out = Annotated[Path | None, typer.Option(help="Folder for runs/ and figures/; the checkout by default.")]
 
+Json = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")]
+Csv = Annotated[
+    Path | None, typer.Option(help="Also write the table to this file, its conditions as .json beside it.")
+]
+
 
 @app.command()
 def reproduce(
@@ -126,17 +131,13 @@ def evaluate(
     networks: Annotated[int | None, typer.Option(help="Of each generation; all by default.")] = None,
     baseline: Annotated[int, typer.Option(help="Networks that also run one by one, and through ofa.")] = 6,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, …")] = "auto",
-    json: Annotated[bool, typer.Option("--json", help="End with one line of JSON.")] = False,
-    csv: Annotated[Path | None, typer.Option(help="Also write the table to this file.")] = None,
+    json: Json = False,
+    csv: Csv = None,
 ) -> None:
     """Compare ofa's route, ours network by network, and ours by generation, on equal terms."""
-    from json import dumps
-
     from .bench import evaluate
-    from .files import write_table
-    from .flip_report import format_table
 
-    table, summary = evaluate(
+    found = evaluate(
         space,
         resolution=resolution,
         images=images,
@@ -145,9 +146,100 @@ def evaluate(
         baseline=baseline,
         device=device,
     )
-    typer.echo(format_table(table))
+    _show(found, csv, json)
+
+
+@bench.command()
+def growth(
+    space: Annotated[str, typer.Option(help="Super-network.")] = "ofa-mbv3-w1.0",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, …")] = "auto",
+    json: Json = False,
+    csv: Csv = None,
+) -> None:
+    """How the cost of evaluation grows with population, generation, images and resolution."""
+    from .bench import growth
+
+    _show(growth(space, device=device), csv, json)
+
+
+@bench.command("flips")
+def bench_flips(
+    models: Annotated[int, typer.Option(help="Networks.")] = 1525,
+    images: Annotated[int, typer.Option(help="Images.")] = 50_000,
+    json: Json = False,
+    csv: Csv = None,
+) -> None:
+    """Seconds and memory of all pairwise NFRs of a search's networks."""
+    from .bench import flips_at_scale
+
+    _show(flips_at_scale(models, images), csv, json)
+
+
+@bench.command()
+def precision(
+    preset: Preset = "demo", changes: Set = None, out: Out = None, json: Json = False, csv: Csv = None
+) -> None:
+    """How often bfloat16 predictions differ from float32's, with a trained super-network."""
+    from .bench import precision
+
+    _show(precision(_opened(preset, changes, out)), csv, json)
+
+
+@bench.command()
+def racing(
+    preset: Preset = "demo",
+    seeds: Annotated[int, typer.Option(help="Searches.")] = 10,
+    changes: Set = None,
+    out: Out = None,
+    json: Json = False,
+    csv: Csv = None,
+) -> None:
+    """What racing saves of a search's work, and whether the search finds the same."""
+    from .bench import racing
+
+    _show(racing(_opened(preset, changes, out), seeds=seeds), csv, json)
+
+
+@bench.command()
+def compiled(
+    space: Annotated[str, typer.Option(help="Super-network.")] = "ofa-mbv3-w1.0",
+    resolution: Annotated[int, typer.Option(help="Of images, in pixels.")] = 160,
+    networks: Annotated[int, typer.Option(help="Random ones.")] = 3,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, …")] = "auto",
+    json: Json = False,
+    csv: Csv = None,
+) -> None:
+    """What torch.compile gives, and takes."""
+    import numpy as np
+
+    from .bench import compiled, workload
+    from .supernet import load_supernet
+
+    options = {} if space.startswith("mini") else {"resolutions": (resolution,)}
+    net, rng = load_supernet(space, "random:0", **options), np.random.default_rng(0)
+    channels, size, _ = net.space.input_shape(net.space.smallest)
+    work = workload(net, (channels, size), 128, 64)
+    _show(compiled(work, [net.space.sample(rng) for _ in range(networks)], device=device), csv, json)
+
+
+def _opened(preset: str, changes: list[str] | None, out: Path | None):
+    from .presets import parse_overrides
+    from .workbench import open_workbench
+
+    return open_workbench(preset, parse_overrides(changes or []), out=out)
+
+
+def _show(found, csv: Path | None, json: bool) -> None:
+    """Print a measurement's table; keep it, with its conditions; end with one line of JSON."""
+    from json import dumps
+
+    from .bench.recorded import keep
+    from .flip_report import format_table
+
+    table, summary = found
+    typer.echo(format_table(table.drop(columns="arch", errors="ignore")))
     if csv:
-        write_table(table, csv)
+        keep(table, summary, csv)
     if json:
         typer.echo(dumps(summary))
 

@@ -64,6 +64,8 @@ class Race:
             start = end
             if end < self.images:
                 alive = alive[self._stays(gains[alive, :end])]
+            if not len(alive):
+                break
         self.work["predicted"] += int(seen.sum())
         self.work["without"] += len(archs) * self.images
         known = gains[alive] if self._bar is None else np.concatenate([self._bar, gains[alive]])

@@ -159,6 +159,7 @@ class Workbench:
         budget: float | None = None,
         seed: int = 0,
         label: str | None = None,
+        score: Score | None = None,
     ) -> SearchResult:
         """Run the preset's evolution; the log, with Top-1 and NFR on the search split, is kept in ``runs``.
 
@@ -174,13 +175,15 @@ class Workbench:
             budget: in this unit; the preset's target budget in million MACs by default.
             seed: of the evolution.
             label: file name of the log; made from the reward by default.
+            score: what computes the reward; by default as the preset says, racing or not.
         """
         s = self.preset.search
         if budget is None:
             if cost != "macs":
                 raise RegnasError(f"A search by {cost} needs a budget: the preset's are in million MACs.")
             budget = s.target_mmacs
-        score = self.score(weights, reference) if s.racing is None else race(self, weights, reference)
+        if score is None:
+            score = self.score(weights, reference) if s.racing is None else race(self, weights, reference)
         scale, unit = (1e6, "M") if cost in ("macs", "params") else (1, "ms")
         result = evolve(
             self.space,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from typer.testing import CliRunner
 
 from regnas_core import bench, cli, get_space, load_supernet
+from regnas_core.bench.scaling import peak_memory
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +62,7 @@ def test_ofas_route_predicts_as_ours_in_double_precision():
 def test_generations_are_those_of_the_papers_protocol():
     space = get_space("ofa-mbv3-w1.0")
     groups = bench.generations(space, 300e6)
-    assert {name: len(archs) for name, archs in groups.items()} == {"first": 100, "converged": 75}
+    assert {name: len(archs) for name, archs in groups.items()} == {1: 100, 20: 75}
     assert all(space.macs(arch) <= 300e6 for archs in groups.values() for arch in archs)
     first, late = (bench.sharing(space, archs) for archs in groups.values())
     assert 0 < late < first < 1
@@ -80,3 +83,67 @@ def test_the_command_ends_with_one_line_of_json(tmp_path):
     summary = json.loads(done.stdout.splitlines()[-1])
     assert summary["first_over_one_by_one_ratio"] > 0 and "first_over_ofa_ratio" not in summary
     assert (tmp_path / "t.csv").read_text().startswith("group,route")
+
+
+def test_growth_measures_every_point_of_every_axis():
+    points = {"population": (1, 3), "generation": (1, 20), "images": (8, 16), "resolution": (32, 64)}
+    table, summary = bench.growth(
+        "ofa-mbv3-w1.0",
+        networks=2,
+        images=8,
+        calibration=8,
+        resolution=32,
+        points=points,
+        device="cpu",
+        progress=False,
+    )
+    assert [tuple(row) for row in table[["axis", "value"]].itertuples(index=False)] == [
+        (axis, value) for axis, values in points.items() for value in values
+    ]
+    assert table["networks"].tolist() == [1, 3, 2, 2, 2, 2, 2, 2]
+    assert (table["seconds_per_network"] > 0).all() and table["distinct_macs"].between(0, 1).all()
+    assert summary["resolution"] == 32 and summary["threads"] == torch.get_num_threads()
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/clear_refs").exists(), reason="only Linux tells a process's peak memory"
+)
+def test_peak_memory_is_of_the_work_alone():
+    cpu = torch.device("cpu")
+    held = np.ones(30_000_000, np.uint8)
+    _, small = peak_memory(lambda: held.sum(), cpu)
+    _, large = peak_memory(lambda: np.ones(80_000_000, np.uint8).sum(), cpu)
+    assert small < 20e6 and 70e6 < large < 120e6
+
+
+def test_all_pairs_are_counted_at_scale():
+    table, _ = bench.flips_at_scale(40, 2000, 10)
+    row = table.iloc[0]
+    assert row["pairs"] == 40 * 39 / 2 and row["mean_nfr_pct"] == pytest.approx(25 * 0.75, abs=1)
+
+
+def test_precision_compares_predictions_of_the_same_networks(make_bench, tmp_path):
+    table, summary = bench.precision(make_bench(tmp_path), networks=3)
+    assert len(table) == 3 and table["disagreement_pct"].between(0, 20).all()
+    assert (table["top1_change_pct"].abs() <= table["disagreement_pct"]).all()
+    assert summary["images"] == 60
+
+
+def test_races_are_compared_with_the_search_that_does_not_race(make_bench, tmp_path):
+    toy = make_bench(tmp_path)
+    table, _ = bench.racing(toy, levels=(0.0, 0.3), seeds=2)
+    assert table[["seed", "level"]].to_numpy().tolist() == [[0, 0.0], [0, 0.3], [1, 0.0], [1, 0.3]]
+    assert table["work"].between(0.1, 1).all()
+    exact = table[table["level"] == 0]
+    assert exact["same"].all() and (exact["reward_lost_pct"] == 0).all()
+    assert (table["reward_lost_pct"] >= 0).all()
+
+
+def test_a_measurement_is_kept_with_its_conditions(tmp_path):
+    path = tmp_path / "flips.csv"
+    done = CliRunner().invoke(
+        cli.app, ["bench", "flips", "--models", "5", "--images", "50", "--json", "--csv", str(path)]
+    )
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout.splitlines()[-1]) == json.loads(path.with_suffix(".json").read_text())
+    assert pd.read_csv(path)["pairs"].item() == 10

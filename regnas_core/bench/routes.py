@@ -7,7 +7,6 @@ tensors, so that nobody's decoding counts.
 
 from __future__ import annotations
 
-import json
 import platform
 import time
 from collections.abc import Callable, Sequence
@@ -18,14 +17,14 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from .arch import Arch
-from .errors import RegnasError
-from .evaluate import Evaluator, pick_device
-from .resources import project_path, versions
-from .search import evolve
-from .space import Space
-from .steps import step_cost
-from .supernet import SuperNet, load_supernet
+from ..arch import Arch
+from ..errors import RegnasError
+from ..evaluate import Evaluator, pick_device
+from ..resources import versions
+from ..search import evolve
+from ..space import Space
+from ..steps import step_cost
+from ..supernet import SuperNet, load_supernet
 
 TRIES = 5  # times that the machine's peak is measured; the best counts
 
@@ -64,8 +63,10 @@ def workload(net: SuperNet, shape: tuple[int, int], calibration: int, images: in
     return Workload(net, draw(calibration), draw(images), **batches)
 
 
-def generations(space: Space, max_cost: float, *, seed: int = 0) -> dict[str, list[Arch]]:
-    """The new architectures of the first and the last generation of a search with the paper's protocol.
+def generations(
+    space: Space, max_cost: float, numbers: Sequence[int] = (1, 20), *, seed: int = 0
+) -> dict[int, list[Arch]]:
+    """The new architectures of some generations (from 1) of a search with the paper's protocol.
 
     The score is a random linear function of the genes, whose optimum a search approaches as it does that of
     accuracy, without a trained network.
@@ -80,11 +81,14 @@ def generations(space: Space, max_cost: float, *, seed: int = 0) -> dict[str, li
         ]
 
     found = evolve(space, score, seed=seed, max_cost=max_cost)
-    groups = {number: rows.index for number, rows in found.log.groupby("generation")}
-    return {
-        "first": [found.archs[i] for i in groups[min(groups)]],
-        "converged": [found.archs[i] for i in groups[max(groups)]],
-    }
+    groups = found.log.groupby("generation").groups
+    return {number: [found.archs[i] for i in groups[number]] for number in numbers}
+
+
+def default_budget(space: Space) -> float:
+    """MACs a third of the way from the smallest to the largest network."""
+    low, high = (space.macs(arch) for arch in (space.smallest, space.largest))
+    return low + (high - low) / 3
 
 
 def sharing(space: Space, archs: Sequence[Arch]) -> float:
@@ -274,9 +278,9 @@ def evaluate(
     """
     options = {} if space.startswith("mini") else {"resolutions": (resolution,)}
     net = load_supernet(space, "random:0", **options)
-    low, high = (net.space.macs(arch) for arch in (net.space.smallest, net.space.largest))
-    groups = generations(net.space, low + (high - low) / 3 if budget is None else budget * 1e6)
-    groups = {name: archs[:networks] for name, archs in groups.items()}
+    found = generations(net.space, default_budget(net.space) if budget is None else budget * 1e6)
+    names = ("first", "converged")
+    groups = {name: archs[:networks] for name, archs in zip(names, found.values(), strict=True)}
     channels, size, _ = net.space.input_shape(net.space.smallest)
     work = workload(net, (channels, size), calibration, images, **(batches or {}))
     table = compare(work, groups, baseline=baseline, device=device, progress=progress)
@@ -288,31 +292,16 @@ def evaluate(
         for group in groups
     }
     return table, {
-        **conditions(work, pick_device(device)),
+        **conditions(pick_device(device)),
+        **described(work),
         **{f"{name}_distinct_macs": round(share, 3) for name, share in shares.items()},
         **{key: round(value, 3) for key, value in (best | done).items()},
         **summarise(table),
     }
 
 
-def recorded() -> pd.DataFrame:
-    """The recorded runs of ``figures/benchmark``: space, resolution, and the columns of :func:`compare`."""
-    parts = []
-    for path in sorted(project_path("figures/benchmark").glob("*.csv")):
-        summary = json.loads(path.with_suffix(".json").read_text())
-        parts.append(pd.read_csv(path).assign(space=summary["name"], resolution=summary["resolution"]))
-    table = pd.concat(parts, ignore_index=True)
-    return table[["space", "resolution", *(c for c in table if c not in ("space", "resolution"))]]
-
-
-def recorded_summaries() -> pd.DataFrame:
-    """The recorded runs' summaries, one row a super-network."""
-    paths = sorted(project_path("figures/benchmark").glob("*.json"))
-    return pd.DataFrame([json.loads(path.read_text()) for path in paths]).set_index("name")
-
-
-def conditions(work: Workload, device: torch.device) -> dict:
-    """What a reader needs to judge the numbers."""
+def described(work: Workload) -> dict:
+    """A workload in numbers."""
     return {
         "name": work.net.space.name,
         "space": work.net.space.identity,
@@ -321,9 +310,14 @@ def conditions(work: Workload, device: torch.device) -> dict:
         "images": len(work.images),
         "calibration_batch": work.calibration_batch,
         "batch_size": work.batch_size,
-        "device": torch.cuda.get_device_name(device)
-        if device.type == "cuda"
-        else f"CPU, {platform.machine()}",
+    }
+
+
+def conditions(device: torch.device) -> dict:
+    """What a reader needs to judge times."""
+    cuda = device.type == "cuda"
+    return {
+        "device": torch.cuda.get_device_name(device) if cuda else f"CPU, {platform.machine()}",
         "capability": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
         "versions": versions(),
