@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -48,38 +49,38 @@ def growth(
 
     Returns:
         A table, one row a point: axis, value, networks, seconds_per_network, distinct_macs (share of the
-        networks' MACs that was done), peak_gbytes (of new memory, None where that cannot be told); and the
-        conditions.
+        networks' MACs that was done), peak_gbytes (of a process of its own, libraries included) and, on a
+        GPU, peak_gpu_gbytes; and the conditions.
     """
-    points = points or POINTS
-    rows, device = [], pick_device(device)
-    runs = [(axis, value) for axis, values in points.items() for value in values]
-    for axis, value in tqdm(runs, "points", leave=False, disable=not progress):
-        size = value if axis == "resolution" else resolution
-        net = load_supernet(
-            space, "random:0", **({} if space.startswith("mini") else {"resolutions": (size,)})
-        )
-        number = value if axis == "generation" else 1
-        born = generations(net.space, default_budget(net.space), (number,))[number]
-        archs = born[: value if axis == "population" else networks]
-        channels, size, _ = net.space.input_shape(net.space.smallest)
-        work = workload(net, (channels, size), calibration, value if axis == "images" else images)
-        evaluator = work.evaluator(device=device)
-        evaluator.predict(archs[:1], work.images[:16])  # the first call of a shape is slower
-        start = time.perf_counter()
-        _, peak = peak_memory(lambda e=evaluator, a=archs, w=work: e.predict(a, w.images), device)
-        rows.append(
-            {
-                "axis": axis,
-                "value": value,
-                "networks": len(archs),
-                "seconds_per_network": (time.perf_counter() - start) / len(archs),
-                "distinct_macs": sharing(net.space, archs),
-                "peak_gbytes": None if peak is None else peak / 1e9,
-            }
-        )
     fixed = {"networks": networks, "images": images, "calibration": calibration, "resolution": resolution}
-    return pd.DataFrame(rows), {"name": space, **fixed, **conditions(device)}
+    runs = [(axis, value) for axis, values in (points or POINTS).items() for value in values]
+    rows = []
+    for axis, value in tqdm(runs, "points", leave=False, disable=not progress):
+        row = in_a_process_of_its_own(_point, space, axis, value, fixed, device)
+        rows.append({"axis": axis, "value": value, **row})
+    return pd.DataFrame(rows), {"name": space, **fixed, **conditions(pick_device(device))}
+
+
+def _point(space: str, axis: str, value: int, fixed: dict[str, int], device: str) -> dict:
+    """One point of :func:`growth`: seconds, sharing, and the GPU's memory if there is one."""
+    given = {"population": fixed["networks"], "generation": 1, **fixed, axis: value}
+    options = {} if space.startswith("mini") else {"resolutions": (given["resolution"],)}
+    net, number = load_supernet(space, "random:0", **options), given["generation"]
+    archs = generations(net.space, default_budget(net.space), (number,))[number][: given["population"]]
+    channels, size, _ = net.space.input_shape(net.space.smallest)
+    work = workload(net, (channels, size), given["calibration"], given["images"])
+    evaluator = work.evaluator(device=device)
+    evaluator.predict(archs[:1], work.images[:16])  # the first call of a shape is slower
+    start = time.perf_counter()
+    evaluator.predict(archs, work.images)
+    row = {
+        "networks": len(archs),
+        "seconds_per_network": (time.perf_counter() - start) / len(archs),
+        "distinct_macs": sharing(net.space, archs),
+    }
+    if evaluator.device.type == "cuda":
+        row["peak_gpu_gbytes"] = torch.cuda.max_memory_allocated(evaluator.device) / 1e9
+    return row
 
 
 def flips_at_scale(
@@ -89,42 +90,39 @@ def flips_at_scale(
 
     Predictions are random, three out of four right; their values do not matter to speed.
     """
+    row = in_a_process_of_its_own(_pairs, models, images, classes)
+    return pd.DataFrame([row]), conditions(torch.device("cpu"))
+
+
+def _pairs(models: int, images: int, classes: int) -> dict:
     rng = np.random.default_rng(0)
     labels = rng.integers(0, classes, images)
-    wrong = rng.random((models, images)) < 0.25
-    predictions = np.where(wrong, (labels + 1) % classes, labels).astype(np.uint16)
+    predictions = np.empty((models, images), np.uint16)
+    for row in predictions:
+        row[:] = np.where(rng.random(images) < 0.25, (labels + 1) % classes, labels)
     start = time.perf_counter()
-    matrix, peak = peak_memory(lambda: nfr_matrix(predictions, labels), torch.device("cpu"))
-    row = {
+    matrix = nfr_matrix(predictions, labels)
+    return {
         "models": models,
         "images": images,
         "pairs": models * (models - 1) // 2,
         "seconds": time.perf_counter() - start,
-        "peak_gbytes": None if peak is None else peak / 1e9,
         "mean_nfr_pct": 100 * matrix[np.triu_indices(models, 1)].mean(),
     }
-    return pd.DataFrame([row]), conditions(torch.device("cpu"))
 
 
-def peak_memory(work: Callable[[], Any], device: torch.device) -> tuple[Any, int | None]:
-    """What ``work`` returns, and the bytes that it took at its peak, beyond what was there before.
+def in_a_process_of_its_own(work: Callable[..., dict], *args) -> dict:
+    """What ``work`` returns, with ``peak_gbytes``: the most that its process held, libraries included.
 
-    On a CPU that is the process's resident memory, which Linux tells and other systems do not (None).
+    Only Linux tells; elsewhere it is None.
     """
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-        before = torch.cuda.memory_allocated(device)
-        result = work()
-        return result, torch.cuda.max_memory_allocated(device) - before
-    try:
-        Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far
-        before = _resident("VmRSS")
-    except (OSError, KeyError):
-        return work(), None
-    result = work()
-    return result, _resident("VmHWM") - before
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(_with_peak, work, *args).result()
 
 
-def _resident(field: str) -> int:
-    lines = (line.split() for line in Path("/proc/self/status").read_text().splitlines())
-    return {words[0]: int(words[1]) * 1024 for words in lines if words[-1] == "kB"}[f"{field}:"]
+def _with_peak(work: Callable[..., dict], *args) -> dict:
+    found = work(*args)
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    peaks = [int(line.split()[1]) * 1024 / 1e9 for line in lines if line.startswith("VmHWM")]
+    return {**found, "peak_gbytes": peaks[0] if peaks else None}
