@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
+from .flips import rate_interval
+
 
 class Mean(NamedTuple):
     """A mean with its confidence interval, and its standard deviation over seeds (nan for one seed)."""
@@ -45,3 +47,8 @@ def mean_over_seeds(values: np.ndarray, level: float = 0.95) -> Mean:
     mean = float(values.mean())
     low, high = float(mean - half), float(mean + half)
     return Mean(mean, max(low, 0.0), min(high, 1.0), sd) if is_rate else Mean(mean, low, high, sd)
+
+
+def rate_intervals(counts: np.ndarray, n: int, level: float = 0.95) -> np.ndarray:
+    """Wilson intervals of counts (S,) out of n, as fractions (S, 2)."""
+    return np.array([rate_interval(int(count), n, level) for count in counts]).reshape(-1, 2)

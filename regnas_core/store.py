@@ -7,8 +7,9 @@ every metric, reward, interval and figure is arithmetic on them.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -69,3 +70,30 @@ class PredictionStore:
                 f"{shard} holds predictions of other images than the {self.images} expected. Delete it."
             )
         return dict(zip(table["arch"].to_pylist(), rows, strict=True))
+
+
+def write_packaged(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> Path:
+    """Write predictions, and columns that tell a reader what they are, as one Parquet file, atomically.
+
+    Args:
+        path: the file.
+        rows: of equal columns, ``key`` and ``classes`` (N,) among them.
+    """
+    packed = [{**row, "dtype": row["classes"].dtype.str, "classes": row["classes"].tobytes()} for row in rows]
+    table = pa.Table.from_pylist(packed)
+    return write_atomically(path, lambda part: pq.write_table(table, part, compression="zstd"))
+
+
+def read_packaged(path: str | Path) -> dict[str, np.ndarray]:
+    """Predictions (N,) by key, of a file that :func:`write_packaged` wrote; none where there is no file.
+
+    Raises:
+        DataError: the file is damaged, or none of these.
+    """
+    if not Path(path).is_file():
+        return {}
+    try:
+        rows = pq.read_table(path, columns=["key", "dtype", "classes"]).to_pylist()
+        return {row["key"]: np.frombuffer(row["classes"], row["dtype"]) for row in rows}
+    except (pa.ArrowInvalid, KeyError, ValueError, TypeError, OSError) as error:
+        raise DataError(f"{path} cannot be read ({error}). Install the package again.") from None

@@ -3,11 +3,14 @@
 Every step trains the largest sub-network on the labels, and the smallest and a few random ones on
 the largest one's soft predictions (Yu & Huang, "Universally slimmable networks", ICCV 2019; as in
 BigNAS and AttentiveNAS). Gradients of all of them add up in the shared weights.
+
+The loop around the steps (:func:`run_epochs`) is that of single networks, too.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -23,17 +26,22 @@ from .files import write_atomically
 from .space import Space
 from .supernet import SuperNet, random_weights
 
+TrainingStep = Callable[
+    [Tensor, Tensor, np.random.Generator], Tensor
+]  # images, labels → loss, its gradients added
+
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a super-network is trained.
+    """How a super-network, or a single network, is trained.
 
     Attributes:
         epochs: passes over the training images.
         batch_size: images a step.
-        lr: peak of the one-cycle learning rate (SGD with Nesterov momentum 0.9).
+        lr: peak of the one-cycle learning rate (SGD with Nesterov momentum, 0.85 to 0.95 in opposite cycle).
         weight_decay: on convolution and classifier weights; BatchNorm has none.
-        random_nets: random sub-networks a step, beside the largest and the smallest.
+        random_nets: random sub-networks a step, beside the largest and the smallest. Of a super-network
+            only; a single network's training has no use for it.
         shift: images are moved by up to this many pixels each way.
         flip: whether images are mirrored left to right at random.
         seed: of the initial weights, the order of images, augmentation and random sub-networks.
@@ -65,7 +73,7 @@ def augment(images: Tensor, shift: int, flip: bool, generator: torch.Generator) 
     return padded[batch[:, None, None], rows[:, :, None], cols[:, None, :]].permute(0, 3, 1, 2)
 
 
-def sandwich_step(net: SuperNet, x: Tensor, y: Tensor, random_nets: int, rng: np.random.Generator) -> float:
+def sandwich_step(net: SuperNet, x: Tensor, y: Tensor, random_nets: int, rng: np.random.Generator) -> Tensor:
     """Add up the gradients of one batch; returns the largest sub-network's cross entropy.
 
     Args:
@@ -113,34 +121,69 @@ def train_supernet(
         CheckpointError: ``workdir`` holds a run of another recipe, space or images; or the loss became NaN.
         DataError: fewer images than a batch.
     """
-    workdir = Path(workdir)
-    workdir.mkdir(parents=True, exist_ok=True)
     weights = {n: w.to(device).requires_grad_() for n, w in random_weights(space, recipe.seed).items()}
-    net = SuperNet(space, weights, tuple(mean), tuple(std))
+    net = SuperNet(space, weights, tuple(mean), tuple(std), {**(info or {}), "images": images.digest})
+
+    def step(x: Tensor, y: Tensor, rng: np.random.Generator) -> Tensor:
+        return sandwich_step(net, x, y, recipe.random_nets, rng)
+
     run = {"space": space.name, "options": str(space.options), "images": images.digest, **asdict(recipe)}
+    run_epochs(net, images, recipe, step, run, Path(workdir), loss_name="loss_largest", lr_name="training.lr")
+    final = {name: w.detach().cpu() for name, w in weights.items()}
+    return replace(net, weights=final, info={**net.info, "recipe": asdict(recipe)})
+
+
+def run_epochs(
+    net: SuperNet,
+    images: ImageSet,
+    recipe: Recipe,
+    step: TrainingStep,
+    run: dict,
+    workdir: Path,
+    *,
+    loss_name: str = "loss",
+    lr_name: str = "lr",
+) -> None:
+    """Train the weights of ``net`` in place, or go on where a killed run stopped.
+
+    After every epoch the state is saved in ``workdir`` (``training.pt``, and a line in ``log.csv``).
+
+    Args:
+        net: weights that require gradients, on the device to train on; those without a gradient stay.
+        images: training images.
+        recipe: how to train.
+        step: takes normalised images (B, C, H, W), labels (B,) and a generator of random numbers, adds up
+            the gradients of this batch and returns its loss.
+        run: all that the run depends on, as plain data; a state of another run is refused.
+        workdir: where state and log are kept.
+        loss_name: column of the loss in ``log.csv``.
+        lr_name: what a user sets the learning rate by, for the message that it is too high.
+
+    Raises:
+        CheckpointError: ``workdir`` holds another run; or the loss became NaN.
+        DataError: fewer images than a batch.
+    """
+    workdir.mkdir(parents=True, exist_ok=True)
     steps = len(images) // recipe.batch_size
     if not steps:
         raise DataError(
             f"{len(images)} training images do not fill one batch of {recipe.batch_size}; lower batch_size."
         )
+    weights, device = net.weights, net.device
     optimizer = _optimizer(net, recipe)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.lr, total_steps=steps * recipe.epochs)
-    log = _resume(workdir / "training.pt", run, weights, optimizer, schedule)
+    log = _resume(workdir / "training.pt", run, weights, optimizer, schedule, loss_name)
     pictures = torch.from_numpy(np.ascontiguousarray(images.images)).to(device)
     labels = torch.from_numpy(images.labels).to(device)
     for epoch in range(len(log), recipe.epochs):
         start = time.perf_counter()
-        loss = _epoch(net, pictures, labels, recipe, epoch, optimizer, schedule)
+        loss = _epoch(net, pictures, labels, recipe, epoch, optimizer, schedule, step)
         if not np.isfinite(loss):
             raise CheckpointError(
-                f"The loss became {loss} in epoch {epoch + 1}; lower training.lr (now {recipe.lr})."
+                f"The loss became {loss} in epoch {epoch + 1}; lower {lr_name} (now {recipe.lr})."
             )
         log.append([epoch + 1, loss, time.perf_counter() - start])
-        _save(workdir, run, log, weights, optimizer, schedule)
-    final = {name: w.detach().cpu() for name, w in weights.items()}
-    return replace(
-        net, weights=final, info={**(info or {}), "images": images.digest, "recipe": asdict(recipe)}
-    )
+        _save(workdir, run, log, weights, optimizer, schedule, loss_name)
 
 
 def _optimizer(net: SuperNet, recipe: Recipe) -> torch.optim.SGD:
@@ -153,8 +196,10 @@ def _optimizer(net: SuperNet, recipe: Recipe) -> torch.optim.SGD:
     return torch.optim.SGD(groups, lr=recipe.lr, momentum=0.9, nesterov=True)
 
 
-def _epoch(net, pictures: Tensor, labels: Tensor, recipe: Recipe, epoch: int, optimizer, schedule) -> float:
-    """One pass over the images; returns the largest sub-network's mean cross entropy."""
+def _epoch(
+    net, pictures: Tensor, labels: Tensor, recipe: Recipe, epoch: int, optimizer, schedule, step: TrainingStep
+) -> float:
+    """One pass over the images; returns the mean loss."""
     generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + epoch)
     rng = np.random.default_rng([recipe.seed, epoch])
     order = torch.randperm(len(labels), generator=generator).to(labels.device)
@@ -163,9 +208,7 @@ def _epoch(net, pictures: Tensor, labels: Tensor, recipe: Recipe, epoch: int, op
     for i in bar:
         batch = order[i * recipe.batch_size : (i + 1) * recipe.batch_size]
         x = net.normalise(augment(pictures[batch], recipe.shift, recipe.flip, generator))
-        total += sandwich_step(
-            net, x.contiguous(memory_format=torch.channels_last), labels[batch], recipe.random_nets, rng
-        )
+        total += step(x.contiguous(memory_format=torch.channels_last), labels[batch], rng)
         optimizer.step()
         schedule.step()
         optimizer.zero_grad()
@@ -174,7 +217,9 @@ def _epoch(net, pictures: Tensor, labels: Tensor, recipe: Recipe, epoch: int, op
     return float(total) / steps
 
 
-def _resume(path: Path, run: dict, weights: dict[str, Tensor], optimizer, schedule) -> list[list]:
+def _resume(
+    path: Path, run: dict, weights: dict[str, Tensor], optimizer, schedule, loss_name: str
+) -> list[list]:
     """Load the state in ``path``, if any; returns the log of the epochs that are done."""
     if not path.exists():
         return []
@@ -195,11 +240,13 @@ def _resume(path: Path, run: dict, weights: dict[str, Tensor], optimizer, schedu
             weights[name].copy_(value)
     optimizer.load_state_dict(state["optimizer"])
     schedule.load_state_dict(state["schedule"])
-    _write_log(path.parent, log)  # the run may have been killed between the two files
+    _write_log(path.parent, log, loss_name)  # the run may have been killed between the two files
     return log
 
 
-def _save(workdir: Path, run: dict, log: list[list], weights: dict[str, Tensor], optimizer, schedule) -> None:
+def _save(
+    workdir: Path, run: dict, log: list[list], weights: dict[str, Tensor], optimizer, schedule, loss_name: str
+) -> None:
     state = {
         "run": run,
         "log": log,
@@ -208,12 +255,12 @@ def _save(workdir: Path, run: dict, log: list[list], weights: dict[str, Tensor],
         "schedule": schedule.state_dict(),
     }
     write_atomically(workdir / "training.pt", lambda part: torch.save(state, part))
-    _write_log(workdir, log)
+    _write_log(workdir, log, loss_name)
 
 
-def _write_log(workdir: Path, log: list[list]) -> None:
+def _write_log(workdir: Path, log: list[list], loss_name: str) -> None:
     lines = [
-        "epoch,loss_largest,seconds",
+        f"epoch,{loss_name},seconds",
         *(f"{epoch},{loss:.4f},{seconds:.1f}" for epoch, loss, seconds in log),
     ]
     write_atomically(workdir / "log.csv", lambda part: part.write_text("\n".join(lines) + "\n"))

@@ -66,6 +66,31 @@ class Workbench:
         return self.net.space
 
     @cached_property
+    def companions(self) -> tuple[Workbench, ...]:
+        """Workbenches of super-networks of another kind, with the same seeds and protocol of search."""
+        return tuple(self._companion(load_preset(name)) for name in self.preset.companions)
+
+    def _companion(self, other: Preset) -> Workbench:
+        own = self.preset
+        protocol = (
+            "images",
+            "generations",
+            "population",
+            "parent_ratio",
+            "mutation_ratio",
+            "mutation_prob",
+            "racing",
+        )
+        search = other.search.model_copy(update={key: getattr(own.search, key) for key in protocol})
+        limits = {key: getattr(own.data, key) for key in ("search_images", "test_images")}
+        general = ("samples", "seed", "seeds", "sweep_seeds", "recompute", "device")
+        changes = {key: getattr(own, key) for key in general}
+        data = other.data.model_copy(update=limits)
+        changed = other.model_copy(update={**changes, "search": search, "data": data})
+        name = self.name.replace(own.name, other.name, 1)
+        return _built(changed, name, self.runs.parent.parent, self.executor)
+
+    @cached_property
     def evaluator(self) -> Evaluator:
         settings = self.preset.evaluation
         return Evaluator(

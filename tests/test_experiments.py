@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,6 +17,7 @@ from regnas_core.intervals import mean_over_seeds
 from regnas_core.space import Arch
 from regnas_core.workbench import Workbench
 
+PAIRS = [("R1", "R0"), ("R2", "R0"), ("R2+CAS", "R0"), ("R2+CAS", "R2")]
 PREFIXES = ("top1", "nfr")
 SUFFIXES = ("pct", "low_pct", "high_pct", "seed_sd_pct")
 
@@ -29,8 +33,13 @@ def ref(bench) -> Arch:
 
 
 @pytest.fixture(scope="module")
-def table2(bench) -> pd.DataFrame:
+def found(bench) -> experiments.Comparison:
     return experiments.table2(bench)
+
+
+@pytest.fixture(scope="module")
+def table2(found) -> pd.DataFrame:
+    return found.by_seed()
 
 
 def right(bench: Workbench, texts: list[str]) -> np.ndarray:
@@ -94,7 +103,7 @@ def test_the_preset_gives_first_seed_and_number_of_seeds(make_bench, tmp_path):
 # ── Table 2 ──────────────────────────────────────────────────────────────────────────────────────
 def test_table2_has_the_reference_and_one_row_a_design_and_seed(bench, ref, table2):
     assert list(table2) == [
-        *("model", "design", "seed", "arch", "mmacs", "params", "contains_reference"),
+        *("model", "design", "seed", "arch", "mmacs", "params"),
         *("top1_pct", "nfr_pct", "nfr_low_pct", "nfr_high_pct", "pfr_pct"),
     ]
     rows = [("reference", 0), *((design, seed) for design in DESIGNS for seed in (0, 1))]
@@ -103,7 +112,6 @@ def test_table2_has_the_reference_and_one_row_a_design_and_seed(bench, ref, tabl
         *("Mini-R0-0.07", "Mini-R0-0.14", "Mini-R1-0.14", "Mini-R2-0.14", "Mini-(R2+CAS)-0.14"),
     ]
     assert table2["arch"][0] == str(ref) and table2["nfr_pct"][0] == 0
-    assert table2["contains_reference"][[0, 7, 8]].all()
     for design, group in table2[1:].groupby("design"):
         assert group["arch"].tolist() == list(map(str, experiments.targets(bench, ref, design)))
 
@@ -128,8 +136,8 @@ def assert_mean(row, name: str, values: np.ndarray) -> None:
     )
 
 
-def test_table2_means_are_those_of_the_predictions(bench, table2):
-    means, correct = experiments.table2_means(bench, table2), right(bench, table2["arch"])
+def test_table2_means_are_those_of_the_predictions(bench, found, table2):
+    means, correct = found.means(), right(bench, table2["arch"])
     assert list(means) == [
         "model",
         "design",
@@ -149,8 +157,8 @@ def test_table2_means_are_those_of_the_predictions(bench, table2):
         assert_mean(row, "nfr", correct[0] & ~seeds)
 
 
-def test_table2_differences_are_paired_by_seed_and_image(bench, table2):
-    rows, correct = experiments.table2_differences(bench, table2), right(bench, table2["arch"]).astype(float)
+def test_table2_differences_are_paired_by_seed_and_image(bench, found, table2):
+    rows, correct = found.differences(PAIRS), right(bench, table2["arch"]).astype(float)
     seeds = {design: correct[2 * i + 1 : 2 * i + 3] for i, design in enumerate(DESIGNS)}
     flips = {design: correct[0] * (1 - values) for design, values in seeds.items()}
     pairs = [("R1", "R0"), ("R2", "R0"), ("R2+CAS", "R0"), ("R2+CAS", "R2")]
@@ -160,7 +168,7 @@ def test_table2_differences_are_paired_by_seed_and_image(bench, table2):
         assert_mean(row, "top1", seeds[a] - seeds[b])
         relative = 100 * (flips[a].mean() / flips[b].mean() - 1)
         assert row["relative_nfr_change_pct"] == pytest.approx(relative)
-    means = experiments.table2_means(bench, table2).set_index("design")
+    means = found.means().set_index("design")
     for _, row in rows.iterrows():
         a, b = row["comparison"].split(" − ")
         assert row["nfr_pct"] == pytest.approx(means["nfr_pct"][a] - means["nfr_pct"][b])
@@ -183,12 +191,15 @@ def test_table2_claims_are_judged_by_the_differences():
             ("R2 − R0", -0.1, -0.3, 0.1, 0, 0, 0),
             ("R2+CAS − R0", 0.4, 0.1, 0.7, -0.1, -0.2, 0.0),
             ("R2+CAS − R2", -0.4, -0.5, -0.3, -9, -9, -9),
+            ("R1 − R2+CAS", -0.4, -0.9, 0.1, -9, -9, -9),
         ],
         columns=columns,
     )
-    claims = experiments.table2_claims(differences)
-    assert claims["verdict"].tolist() == ["holds", "not enough data", "does not hold", "holds", "holds"]
-    assert claims["value"].tolist() == [-0.5, -0.1, 0.4, -0.4, -0.1]
+    claims = experiments.table2_claims(SimpleNamespace(differences=lambda pairs: differences))
+    assert claims["verdict"].tolist() == [
+        *("holds", "not enough data", "does not hold", "holds", "not enough data", "holds")
+    ]
+    assert claims["value"].tolist() == [-0.5, -0.1, 0.4, -0.4, -0.4, -0.1]
     assert claims[["low", "high"]].iloc[-1].tolist() == [-0.2, 0.0]
 
 
@@ -308,3 +319,154 @@ def test_fig3_applies_one_rule_a_panel(bench, ref):
     assert (found["weights"] == space.params(target)).all() and (table["weights"] > space.params(ref)).all()
     depths = found.groupby("stage")["layer"].agg(["min", "max", "size"])
     assert depths.values.tolist() == [[1, d, d] for d in target.d]
+
+
+# ── other searches ───────────────────────────────────────────────────────────────────────────────
+@pytest.fixture(scope="module")
+def wide(make_bench, tmp_path_factory) -> Workbench:
+    """A bench with a sweep of budgets; its networks train for one epoch."""
+    search = {
+        "reference_mmacs": 0.07,
+        "target_mmacs": 0.14,
+        "generations": 3,
+        "population": 8,
+        "sweep": [0.1, 0.14, 0.18],
+        "platforms": ["params", "latency"],
+    }
+    networks = {"epochs": 1, "finetune_epochs": 1}
+    splits = ("train", "calibration", "search", "test")
+    return make_bench(
+        tmp_path_factory.mktemp("wide"), splits, search=search, networks=networks, sweep_seeds=2
+    )
+
+
+def test_the_course_of_a_search_is_the_best_so_far(wide):
+    course, ref = experiments.fig5a(wide), experiments.reference(wide)
+    assert len(course) == 2 * 2 * 3
+    log = wide.search("R2", reference=ref, cas=True, seed=1).log
+    mine = course[(course["design"] == "R2+CAS") & (course["seed"] == 1)]
+    for row in mine.itertuples():
+        so_far = log[log["generation"] <= row.generation]
+        best = so_far.loc[so_far["score"].idxmax()]
+        assert row.evaluated == len(so_far)
+        assert (row.top1_pct, row.nfr_pct) == (best["top1_pct"], best["nfr_pct"])
+        assert row.reward_pct == pytest.approx(row.top1_pct - row.nfr_pct)
+    claims = experiments.fig5a_claims(course)
+    wide_table = course.pivot_table(index="seed", columns=["design", "generation"], values="nfr_pct")
+    expected = (wide_table["R2+CAS"] - wide_table["R2"]).to_numpy().mean()
+    assert claims["value"].iloc[1] == pytest.approx(expected)
+
+
+def test_every_budget_of_the_sweep_is_searched_with_and_without_cas(wide):
+    found, ref = experiments.sweep(wide), experiments.reference(wide)
+    assert list(found) == [0.1, 0.14, 0.18]
+    for budget, comparison in found.items():
+        assert comparison.designs == ["R0", "R2+CAS"] and comparison["R0"].seeds == [0, 1]
+        assert max(*comparison["R0"].mmacs, *comparison["R2+CAS"].mmacs) <= budget
+        assert all(wide.space.contains(wide.space.parse(a), ref) for a in comparison["R2+CAS"].archs)
+    table = experiments.fig5b(found)
+    assert table["design"].tolist() == ["reference", *["R0", "R2+CAS"] * 3]
+    differences = experiments.sweep_differences(found)
+    assert differences["budget"].tolist() == [0.1, 0.14, 0.18]
+    claims = experiments.fig5b_claims(found)
+    assert len(claims) == 4 and claims["value"].tolist()[:3] == differences["nfr_pct"].tolist()
+
+
+def test_weights_of_the_reward_are_ablated_between_r0_and_r1(wide):
+    table = experiments.appendix_b(wide)
+    assert table["ratio"].tolist() == [0, 0.5, 1, 2, np.inf]
+    ref = experiments.reference(wide)
+    best = [wide.search((1.0, 2.0), reference=ref, seed=seed).best for seed in (0, 1)]
+    expected = 100 * right(wide, [str(a) for a in best]).mean()
+    assert table["top1_pct"][3] == pytest.approx(expected)
+
+
+def test_platforms_have_budgets_of_their_own(wide):
+    table = experiments.platforms(wide)
+    assert table["platform"].tolist() == ["params"] * 3 + ["latency"] * 3
+    assert table["unit"].tolist() == ["M"] * 3 + ["ms"] * 3
+    assert (table["cost"] <= table["budget"] * (1 + 1e-9)).all()
+
+
+def test_relative_reductions_are_of_the_differences(wide):
+    found = experiments.sweep(wide)
+    table = experiments.appendix_c(wide, found)
+    assert table["budget"].tolist() == [0.14, 0.1, 0.18] and (table["where"] == "toy").all()
+    difference = found[0.1].differences([("R2+CAS", "R0")]).iloc[0]
+    assert table["relative_reduction_pct"][1] == -difference["relative_nfr_change_pct"]
+
+
+# ── shared weights ───────────────────────────────────────────────────────────────────────────────
+def test_the_shared_fraction_is_one_inside_the_constraint(wide):
+    table = experiments.appendix_a(wide, experiments.fig4a(wide))
+    ref = experiments.reference(wide)
+    for row in table.itertuples():
+        shared = wide.space.shared_weights(wide.space.parse(row.arch), ref)
+        assert row.shared_fraction == shared / wide.space.params(ref)
+        assert (row.shared_fraction == 1) == (row.subset == "A_t")
+
+
+def test_a_partial_correlation_leaves_accuracy_out():
+    rng = np.random.default_rng(0)
+    top1 = rng.normal(size=300)
+    table = pd.DataFrame(
+        {
+            "subset": "A_c",
+            "top1_pct": top1,
+            "shared_fraction": top1 + 0.1 * rng.normal(size=300),
+            "nfr_pct": -top1 + 0.1 * rng.normal(size=300),
+        }
+    )
+    _, outside, partial = experiments.appendix_a_claims(table)["value"]
+    assert outside < -0.9 and abs(partial) < 0.2
+
+
+# ── networks trained on their own, families ──────────────────────────────────────────────────────
+def test_uniform_networks_fill_a_budget_best(bench):
+    space = bench.space
+    found = experiments.uniform(space, 0.14e6)
+    assert all(len({v for v in found.genes[name] if v is not None}) == 1 for name in ("ks", "e", "d"))
+    others = [space.arch(ks=k, e=e, d=d) for k in (3, 5, 7) for e in (2, 3, 4) for d in (2, 3, 4)]
+    assert space.macs(found) == max(space.macs(a) for a in others if space.macs(a) <= 0.14e6)
+    with pytest.raises(InfeasibleError, match="no uniform network"):
+        experiments.uniform(space, 1e3)
+
+
+def test_table1_has_networks_of_every_strategy(wide):
+    found = experiments.table1(wide)
+    assert found.designs == ["independent", "FD-KL", "FD-LM", "R0", "R2+CAS"]
+    assert len({*found["independent"].archs, *found["FD-KL"].archs}) == 1
+    assert found["independent"].right.shape == (2, 70)
+    assert not (found["independent"].right == found["FD-LM"].right).all()
+    claims = experiments.table1_claims(found)
+    means = found.means().set_index("design")["nfr_pct"]
+    assert claims["value"][0] == pytest.approx(means["FD-KL"] - means["independent"])
+
+
+def test_table3_tunes_what_was_found(wide):
+    found = experiments.table3(wide)
+    assert found.designs == ["R0", "R0, CE", "R0, FD", "R2+CAS", "R2+CAS, CE", "R2+CAS, FD"]
+    assert found["R0, CE"].archs == found["R0"].archs
+    assert len(experiments.table3_claims(found)) == 4
+
+
+def test_all_pairs_of_a_family_are_oriented_by_accuracy(wide):
+    found = experiments.families(wide)
+    assert [len(family.members) for family in found] == [4, 4, 4, 4]
+    table = experiments.family_pairs(found)
+    assert len(table) == 4 * 6
+    one = found[0].members
+    rows = [
+        (b if a.mean() > b.mean() else a) & ~(a if a.mean() > b.mean() else b)
+        for a, b in zip(one[1].right, one[3].right, strict=True)
+    ]
+    pair = table[
+        (table["family"] == "REG-NAS") & (table["small"] == one[1].model) & (table["large"] == one[3].model)
+    ]
+    assert pair["nfr_pct"].item() == pytest.approx(100 * np.mean(rows))
+    for seed in (0, 1):  # a chain: everyone contains its predecessor
+        archs = [wide.space.parse(member.archs[seed]) for member in found[1].members]
+        assert all(wide.space.contains(b, a) for a, b in pairwise(archs))
+    assert len(experiments.family_claims(found)) == 3
+    alone, together = experiments.fig1(wide)
+    assert len(alone.members) == len(together.members) == 3

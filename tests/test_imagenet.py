@@ -76,15 +76,16 @@ def test_a_preset_runs_from_pictures_to_its_table(open_bench, name):
     bench = open_bench(name)
     assert bench.data.classes == tuple(CLASSES) and "split of its own" in bench.data.source
     assert bench.images("search").images.shape == (20, 3, 64, 64) and len(bench.images("test")) == 16
-    table = experiments.table2(bench)
+    found = experiments.table2(bench)
+    table = found.by_seed()
     assert table["model"].nunique() == 5 and len(table) == 9
     budget = np.where(table["design"] == "reference", *BUDGETS[name])
     assert (table["mmacs"] <= budget).all()
     assert table.loc[table["design"] == "R2+CAS", "contains_reference"].all()
-    assert len(experiments.table2_means(bench, table)) == 5
+    assert len(found.means()) == 5
     predictions = {str(path) for path in (bench.runs.parent / "predictions").rglob("*.parquet")}
     again = open_bench(name)
-    assert experiments.table2(again).equals(table)
+    assert experiments.table2(again).by_seed().equals(table)
     assert {str(path) for path in (bench.runs.parent / "predictions").rglob("*.parquet")} == predictions
 
 

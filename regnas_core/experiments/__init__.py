@@ -1,24 +1,63 @@
-"""One function for each item of the paper: a workbench in, a DataFrame out."""
+"""The items of the paper: a workbench in; a DataFrame, or what makes several of them, out."""
 
-from .base import DESIGNS, judge, model_name, reference, seeds, targets
+from .base import DESIGNS, judge, model_name, reference, seeds, sweep_seeds, targets, uniform
+from .comparison import Comparison, Group
+from .families import Family, families, family_claims, family_pairs, fig1
 from .recipe import fig3
-from .rewards import table2, table2_claims, table2_differences, table2_means
-from .space import fig4a, fig4a_claims, fig4b, fig4b_choices
+from .searches import (
+    appendix_b,
+    appendix_c,
+    fig5a,
+    fig5a_claims,
+    fig5b,
+    fig5b_claims,
+    platforms,
+    supernet_claims,
+    supernets,
+    sweep,
+    sweep_differences,
+)
+from .space import appendix_a, appendix_a_claims, fig4a, fig4a_claims, fig4b, fig4b_choices
+from .strategies import table1, table1_claims, table2, table2_claims, table3, table3_claims
 
 __all__ = [
     "DESIGNS",
+    "Comparison",
+    "Family",
+    "Group",
+    "appendix_a",
+    "appendix_a_claims",
+    "appendix_b",
+    "appendix_c",
+    "families",
+    "family_claims",
+    "family_pairs",
+    "fig1",
     "fig3",
     "fig4a",
     "fig4a_claims",
     "fig4b",
     "fig4b_choices",
+    "fig5a",
+    "fig5a_claims",
+    "fig5b",
+    "fig5b_claims",
     "judge",
     "model_name",
+    "platforms",
     "reference",
     "seeds",
+    "supernet_claims",
+    "supernets",
+    "sweep",
+    "sweep_differences",
+    "sweep_seeds",
+    "table1",
+    "table1_claims",
     "table2",
     "table2_claims",
-    "table2_differences",
-    "table2_means",
+    "table3",
+    "table3_claims",
     "targets",
+    "uniform",
 ]

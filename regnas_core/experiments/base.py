@@ -6,13 +6,24 @@ columns end in ``_pct``; intervals are 95 % and stand in ``_low_pct`` and ``_hig
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import product
+
+import numpy as np
+from scipy import stats
+
 from ..arch import Arch
+from ..errors import GeneError, InfeasibleError
+from ..intervals import Mean
+from ..space import Space
 from ..workbench import Workbench
 
 DESIGNS = {"R0": ("R0", False), "R1": ("R1", False), "R2": ("R2", False), "R2+CAS": ("R2", True)}
 PREFIX = {
     "mini": "Mini",
     "mini-cifar10": "Mini",
+    "mini-resnet": "MiniRN",
+    "mini-resnet-cifar10": "MiniRN",
     "ofa-mbv3-w1.0": "MB",
     "ofa-mbv3-w1.2": "MB",
     "ofa-resnet50": "RN",
@@ -37,10 +48,55 @@ def seeds(bench: Workbench) -> range:
     return range(bench.preset.seed, bench.preset.seed + bench.preset.seeds)
 
 
-def targets(bench: Workbench, ref: Arch, design: str) -> list[Arch]:
-    """What the searches with a design (a key of DESIGNS) find within the target budget, one a seed."""
+def sweep_seeds(bench: Workbench) -> range:
+    """The seeds where budgets, λ or platforms are swept."""
+    return range(bench.preset.seed, bench.preset.seed + bench.preset.sweep_seeds)
+
+
+def targets(
+    bench: Workbench,
+    ref: Arch,
+    design: str,
+    *,
+    budget: float | None = None,
+    cost: str = "macs",
+    seeds: Iterable[int] | None = None,
+) -> list[Arch]:
+    """What searches with a design (a key of DESIGNS) find within a budget, one a seed.
+
+    Args:
+        bench: the preset brought to life.
+        ref: what flips are counted against.
+        design: of DESIGNS.
+        budget: in the unit of ``cost``; the preset's target budget by default.
+        cost: what the budget is in.
+        seeds: by default all of the preset's.
+    """
     weights, cas = DESIGNS[design]
-    return [bench.search(weights, reference=ref, cas=cas, seed=seed).best for seed in seeds(bench)]
+    chosen = range(bench.preset.seed, bench.preset.seed + bench.preset.seeds) if seeds is None else seeds
+    given = {"reference": ref, "cas": cas, "budget": budget, "cost": cost}
+    return [bench.search(weights, **given, seed=seed).best for seed in chosen]
+
+
+def uniform(space: Space, max_macs: float) -> Arch:
+    """The largest network within a budget that has one value of each gene throughout: a hand's design.
+
+    Raises:
+        InfeasibleError: none is small enough.
+    """
+    names, found = list(space.slots), []
+    choices = [
+        dict.fromkeys(v for slot in space.slots[name] for v in space.genes[slot].drawn) for name in names
+    ]
+    for values in product(*choices):
+        try:
+            found.append(space.arch(**dict(zip(names, values, strict=True))))
+        except GeneError:  # not a choice in every layer
+            continue
+    fitting = [arch for arch in found if space.macs(arch) <= max_macs]
+    if not fitting:
+        raise InfeasibleError(f"{space.name}: no uniform network has at most {max_macs:,.0f} MACs.")
+    return max(fitting, key=lambda arch: (space.macs(arch), str(arch)))
 
 
 def judge(
@@ -68,10 +124,26 @@ def judge(
     return {"claim": claim, "value": value, "low": low, "high": high, "verdict": verdict}
 
 
-def percent(name: str, mean) -> dict[str, float]:
+def percent(name: str, mean: Mean) -> dict[str, float]:
+    """A mean as columns: ``<name>_pct``, its interval, and its standard deviation over seeds."""
     return {
         f"{name}_pct": 100 * mean.mean,
         f"{name}_low_pct": 100 * mean.low,
         f"{name}_high_pct": 100 * mean.high,
         f"{name}_seed_sd_pct": 100 * mean.seed_sd,
     }
+
+
+def paired(differences) -> tuple[float, float, float]:
+    """Mean of paired differences (n,) with Student's 95 % interval; a single one has none (nan)."""
+    values = np.asarray(differences, dtype=float)
+    if len(values) < 2:
+        return float(values.mean()), np.nan, np.nan
+    mean = values.mean()
+    return (float(mean), *map(float, stats.t.interval(0.95, len(values) - 1, mean, stats.sem(values))))
+
+
+def pearson(x, y) -> tuple[float, float, float]:
+    """Pearson's r with its 95 % interval."""
+    found = stats.pearsonr(x, y)
+    return (float(found.statistic), *map(float, found.confidence_interval()))

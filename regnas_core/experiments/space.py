@@ -6,12 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from ..arch import Arch
 from ..errors import InfeasibleError
 from ..workbench import Workbench
-from .base import judge, reference, seeds
+from .base import judge, paired, pearson, reference, seeds
 
 
 def fig4a(bench: Workbench) -> pd.DataFrame:
@@ -49,30 +48,25 @@ def _pairs(bench: Workbench, ref: Arch, rng: np.random.Generator) -> Iterator[tu
 def fig4a_claims(table: pd.DataFrame) -> pd.DataFrame:
     """Claims 2 and 3 on Fig. 4a's samples: paired differences A_t − A_c, and the correlation inside A_t."""
     a, c = (table[table["subset"] == s].reset_index(drop=True) for s in ("A_t", "A_c"))
-    found = stats.pearsonr(a["top1_pct"], a["nfr_pct"])
-    low, high = found.confidence_interval()
     return pd.DataFrame(
         [
             judge(
                 "A_t has lower NFR than A_c of equal size (points)",
-                *_paired(a["nfr_pct"] - c["nfr_pct"]),
+                *paired(a["nfr_pct"] - c["nfr_pct"]),
                 below=0,
             ),
             judge(
                 "A_t has higher Top-1 than A_c of equal size (points)",
-                *_paired(a["top1_pct"] - c["top1_pct"]),
+                *paired(a["top1_pct"] - c["top1_pct"]),
                 above=0,
             ),
             judge(
-                "In A_t, Top-1 and NFR are uncorrelated (Pearson's r)", found.statistic, low, high, within=0.2
+                "In A_t, Top-1 and NFR are uncorrelated (Pearson's r)",
+                *pearson(a["top1_pct"], a["nfr_pct"]),
+                within=0.2,
             ),
         ]
     )
-
-
-def _paired(differences: pd.Series) -> tuple[float, float, float]:
-    mean, spread = differences.mean(), stats.sem(differences)
-    return (mean, *stats.t.interval(0.95, len(differences) - 1, mean, spread))
 
 
 def fig4b(bench: Workbench) -> pd.DataFrame:
@@ -93,3 +87,45 @@ def fig4b_choices(table: pd.DataFrame) -> pd.DataFrame:
     """The best of every search in Fig. 4b, by its own reward: one row a (reward, seed)."""
     best = table.loc[table.groupby(["reward", "seed"])["score"].idxmax()]
     return best[["reward", "seed", "cost", "top1_pct", "nfr_pct"]].reset_index(drop=True)
+
+
+# ── Fig. 2b and App. A: what in a network decides about its flips ────────────────────────────────
+def appendix_a(bench: Workbench, table: pd.DataFrame) -> pd.DataFrame:
+    """App. A: how many of the reference's weights a network shares, and how often it flips.
+
+    Args:
+        bench: the preset brought to life.
+        table: of :func:`fig4a`, whose two networks of a pair are of equal size.
+
+    Returns:
+        The table with shared_fraction, N(W_a ∩ W_r) / N(W_r) (Sec. 3.3).
+    """
+    ref = reference(bench)
+    whole = bench.space.params(ref)
+    shared = [bench.space.shared_weights(bench.space.parse(text), ref) / whole for text in table["arch"]]
+    return table.assign(shared_fraction=shared)
+
+
+def appendix_a_claims(table: pd.DataFrame) -> pd.DataFrame:
+    """Correlation of the shared fraction with NFR: over all, and outside A_t for networks of one accuracy."""
+    outside = table[table["subset"] == "A_c"]
+    rows = [
+        judge(
+            "More shared weight goes with fewer flips: all networks (Pearson's r)",
+            *pearson(table["shared_fraction"], table["nfr_pct"]),
+            below=0,
+        ),
+        judge(
+            "… outside A_t, where the fraction varies",
+            *pearson(outside["shared_fraction"], outside["nfr_pct"]),
+            below=0,
+        ),
+    ]
+    rest = [_without(outside[c], outside["top1_pct"]) for c in ("shared_fraction", "nfr_pct")]
+    rows.append(judge("… there, with Top-1 held constant (partial r)", *pearson(*rest), below=0))
+    return pd.DataFrame(rows)
+
+
+def _without(y: pd.Series, x: pd.Series) -> np.ndarray:
+    """What a straight line in x leaves of y."""
+    return y - np.polyval(np.polyfit(x, y, 1), x)

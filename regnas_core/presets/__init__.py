@@ -88,6 +88,11 @@ class SearchSection(Section):
     images: Literal["search", "validation"] = "search"
     reference_mmacs: float = Field(gt=0)
     target_mmacs: float = Field(gt=0)
+    sweep: tuple[float, ...] = Field((), description="budgets of Fig. 5b and of families, ascending")
+    platforms: tuple[Literal["params", "note10", "latency"], ...] = Field(
+        ("latency",), description="costs that stand for platforms, beside MACs"
+    )
+    ratios: tuple[float, ...] = Field((0.5, 2.0), description="λ2 / λ1 of App. B, beside R0, R2 and R1")
     generations: int = Field(20, ge=1)
     population: int = Field(100, ge=4)
     parent_ratio: float = Field(0.25, gt=0, lt=1)
@@ -104,7 +109,27 @@ class SearchSection(Section):
     def _ordered(self) -> SearchSection:
         if self.target_mmacs <= self.reference_mmacs:
             raise ValueError("target_mmacs must exceed reference_mmacs: the target is the larger network")
+        if sorted({self.reference_mmacs, *self.sweep}) != [self.reference_mmacs, *self.sweep]:
+            raise ValueError("sweep must ascend, and begin above reference_mmacs")
         return self
+
+
+class NetworksSection(Section):
+    """Networks trained one by one, to compare with (see :mod:`regnas_core.networks`).
+
+    ``kd_…`` are λ and T of focal distillation, tuned on the search split; α = 1 and β = 5 are its authors'.
+    """
+
+    published: tuple[str, ...] = Field(
+        (), description="torchvision's networks, smallest first, in place of ones that are trained here"
+    )
+    target: str | None = Field(None, description="torchvision's network for Table 1, beside the found ones")
+    epochs: int = Field(8, ge=1)
+    lr: float = Field(0.1, gt=0)
+    finetune_epochs: int = Field(1, ge=1)
+    finetune_lr: float = Field(0.01, gt=0)
+    kd_weight: float = Field(1.0, gt=0)
+    kd_temperature: float = Field(100.0, gt=0)
 
 
 class Preset(Section):
@@ -117,9 +142,15 @@ class Preset(Section):
     training: TrainingSection = TrainingSection()
     evaluation: EvaluationSection = EvaluationSection()
     search: SearchSection
+    networks: NetworksSection = NetworksSection()
+    companions: tuple[str, ...] = Field(
+        (), description="presets with super-networks of another kind; the first is (b) of Tables 1 and 2"
+    )
     samples: int = Field(300, ge=2, description="random architectures drawn for scatter plots")
     seed: int = Field(0, ge=0, description="first seed of searches and samples")
     seeds: int = Field(3, ge=1, description="searches are repeated with so many consecutive seeds")
+    sweep_seeds: int = Field(3, ge=1, description="the same, where budgets, λ or platforms are swept")
+    recompute: bool = Field(False, description="train networks again whose predictions come with the package")
     device: str = Field("auto", description="'auto', 'cpu', 'cuda', 'cuda:1', …")
 
 

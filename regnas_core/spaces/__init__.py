@@ -12,6 +12,8 @@ from ..space import Space
 _SPACES = {
     "mini": ("mini", "MiniSpace", {}),
     "mini-cifar10": ("mini", "MiniSpace", {}),
+    "mini-resnet": ("mini_resnet", "MiniResNetSpace", {}),
+    "mini-resnet-cifar10": ("mini_resnet", "MiniResNetSpace", {}),
     "ofa-mbv3-w1.0": ("ofa", "OfaMobileNetSpace", {"width": 1.0}),
     "ofa-mbv3-w1.2": ("ofa", "OfaMobileNetSpace", {"width": 1.2}),
     "ofa-resnet50": ("ofa", "OfaResNetSpace", {}),
@@ -25,8 +27,9 @@ def get_space(name: str, **changes) -> Space:
     Args:
         name: one of :func:`space_names`.
         **changes: options of the space: for mini super-networks fields of
-            :class:`~regnas_core.spaces.mini.MiniConfig`, such as ``classes=37`` or ``image=(3, 64, 64)``;
-            for the others ``resolutions``, from which their resolution gene is drawn.
+            :class:`~regnas_core.spaces.mini.MiniConfig` or
+            :class:`~regnas_core.spaces.mini_resnet.MiniResNetConfig`, such as ``classes=37`` or
+            ``image=(3, 64, 64)``; for the others ``resolutions``, from which their resolution gene is drawn.
 
     Raises:
         GeneError: unknown name or option.
