@@ -189,7 +189,7 @@ def job_predictions(bench: Workbench, jobs: Sequence[Job], split: str = "test") 
     if missing:
         with tqdm(missing.items(), unit="network", leave=False) as bar:
             for k, (key, job) in enumerate(bar, 1):
-                bar.set_description(f"training network {k} of {len(missing)}")
+                bar.set_description(f"training {k} of {len(missing)} networks")
                 evaluator = replace(bench, net=trained_network(bench, job)).evaluator
                 known.store.write([key], evaluator.predict([job.arch], images))
     return np.stack([known[key] for key in keys]) if keys else np.empty((0, len(images)), np.uint8)

@@ -88,7 +88,7 @@ def trained(monkeypatch) -> Counter:
 
 
 def kill_in_epoch(monkeypatch, epoch: int):
-    """Patches that end the run in its so-manieth epoch, counted from 0."""
+    """End the run at the beginning of an epoch, counted from 0."""
     run_epoch = training._epoch
 
     def dies(*args):
@@ -347,7 +347,7 @@ def test_the_bar_counts_networks(bench, arch, monkeypatch):
     jobs = [job(arch, seed=seed, epochs=1) for seed in (0, 1, 0)]
     job_predictions(bench, jobs)
     job_predictions(bench, jobs)
-    assert said == ["training network 1 of 2", "training network 2 of 2"]
+    assert said == ["training 1 of 2 networks", "training 2 of 2 networks"]
 
 
 # ── packaged predictions ─────────────────────────────────────────────────────────────────────────

@@ -1,6 +1,7 @@
 """The items of the paper: a workbench in; a DataFrame, or what makes several of them, out."""
 
 from .base import DESIGNS, judge, model_name, reference, seeds, sweep_seeds, targets, uniform
+from .claims import CLAIMS, claims
 from .comparison import Comparison, Group
 from .families import Family, families, family_claims, family_pairs, fig1
 from .recipe import fig3
@@ -21,6 +22,7 @@ from .space import appendix_a, appendix_a_claims, fig4a, fig4a_claims, fig4b, fi
 from .strategies import table1, table1_claims, table2, table2_claims, table3, table3_claims
 
 __all__ = [
+    "CLAIMS",
     "DESIGNS",
     "Comparison",
     "Family",
@@ -29,6 +31,7 @@ __all__ = [
     "appendix_a_claims",
     "appendix_b",
     "appendix_c",
+    "claims",
     "families",
     "family_claims",
     "family_pairs",
