@@ -16,6 +16,8 @@ from typing import Any
 import nbformat
 import pandas as pd
 from jinja2 import Environment, PackageLoader, select_autoescape
+from nbconvert import HTMLExporter
+from nbconvert.filters import markdown2html
 from tqdm import tqdm
 
 from .errors import NotebookError
@@ -221,8 +223,17 @@ def write_report(bench: Workbench, chosen: list[Notebook]) -> Path:
         pages = [_section(bench, item) for item in nb.items]
         sections.append({"title": nb.title, "notebook": _as_html(executed), "items": pages})
     env = Environment(loader=PackageLoader("regnas_core", "templates"), autoescape=select_autoescape())
-    html = env.get_template("report.html").render(bench=bench, sections=sections, versions=versions())
+    html = env.get_template("report.html").render(
+        bench=bench, sections=sections, versions=versions(), verdicts=_verdicts(bench, chosen)
+    )
     return write_atomically(bench.runs / "report.html", lambda part: part.write_text(html, encoding="utf-8"))
+
+
+def _verdicts(bench: Workbench, chosen: list[Notebook]) -> list[dict[str, Any]]:
+    """The claims with their verdicts, if their notebook ran."""
+    path = bench.figures / "claims.csv"
+    ran = any("claims" in nb.items for nb in chosen) and path.exists()
+    return pd.read_csv(path).to_dict("records") if ran else []
 
 
 def _section(bench: Workbench, item: str) -> dict[str, Any]:
@@ -231,6 +242,9 @@ def _section(bench: Workbench, item: str) -> dict[str, Any]:
     short = rows.drop(columns="arch", errors="ignore").head(12)
     return {
         "name": item,
+        "printed": [
+            markdown2html(path.read_text("utf-8")) for path in sorted(bench.figures.glob(f"{item}*.md"))
+        ],
         "picture": base64.b64encode(picture.read_bytes()).decode() if picture.exists() else None,
         "table": short.to_html(index=False, float_format="{:.2f}".format, border=0, na_rep="")
         if len(rows)
@@ -242,8 +256,6 @@ def _section(bench: Workbench, item: str) -> dict[str, Any]:
 
 def _as_html(executed: Path) -> str:
     """Write an executed notebook as a page beside it; returns the page's name, relative to the report."""
-    from nbconvert import HTMLExporter
-
     body, _ = HTMLExporter().from_filename(str(executed))
     page = write_atomically(
         executed.with_suffix(".html"), lambda part: part.write_text(body, encoding="utf-8")

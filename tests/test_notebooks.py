@@ -71,7 +71,7 @@ def test_notebooks_define_no_functions_and_show_no_machine_paths(path):
 def test_items_are_made_by_one_notebook_each_and_found_by_name():
     items = [item for nb in notebooks() for item in nb.items]
     assert len(items) == len(set(items))
-    assert [nb.path.stem for nb in choose(["table2"])] == ["04_table2_rewards"]
+    assert [nb.path.stem for nb in choose(["table2"])] == ["08_table2_rewards"]
     assert len(choose([])) == len(PATHS)
 
 

@@ -59,9 +59,7 @@ class MiniResNetConfig:
 
 CONFIGS = {
     "mini-resnet": MiniResNetConfig(),
-    "mini-resnet-cifar10": MiniResNetConfig(
-        image=(3, 32, 32), classes=10, stem=32, widths=(48, 96, 160), strides=(1, 2, 2)
-    ),
+    "mini-resnet-cifar10": MiniResNetConfig(image=(3, 32, 32), classes=10, stem=48, widths=(64, 72, 144)),
 }
 
 
