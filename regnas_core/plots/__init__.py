@@ -2,19 +2,37 @@
 
 from ..drawing import save_figure
 from .flips import contingency, flip_gallery
+from .pairs import families, fig1
 from .recipe import fig3
-from .scatter import fig4a, fig4b, table2
-from .spaces import benchmark, laptop, search_spaces
+from .rows import claims, platforms, supernets
+from .scatter import appendix_a, fig2b, fig4a, fig4b
+from .spaces import laptop, search_spaces
+from .speed import benchmark, growth, racing
+from .strategies import designs
+from .sweeps import appendix_b, appendix_c, fig5a, fig5b
 
 __all__ = [
+    "appendix_a",
+    "appendix_b",
+    "appendix_c",
     "benchmark",
+    "claims",
     "contingency",
+    "designs",
+    "families",
+    "fig1",
+    "fig2b",
     "fig3",
     "fig4a",
     "fig4b",
+    "fig5a",
+    "fig5b",
     "flip_gallery",
+    "growth",
     "laptop",
+    "platforms",
+    "racing",
     "save_figure",
     "search_spaces",
-    "table2",
+    "supernets",
 ]

@@ -1,9 +1,12 @@
-"""NFR against Top-1: Figure 4 and Table 2."""
+"""Clouds of networks: Figures 2b and 4, Appendix A."""
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.figure import Figure
+from scipy import stats
 
 from ..drawing import COLOURS, LABELS, MARKERS, legend_below, new_figure, styled
 
@@ -77,26 +80,53 @@ def fig4b(table: pd.DataFrame) -> Figure:
 
 
 @styled
-def table2(means: pd.DataFrame, table: pd.DataFrame) -> Figure:
-    """NFR against Top-1 of every design: mean with its 95 % interval, and the single seeds."""
-    figure, (ax,) = new_figure(height=3.6)
-    for row in means[means["design"] != "reference"].itertuples():
-        seeds = table[table["design"] == row.design]
-        colour, marker = COLOURS[row.design], MARKERS[row.design]
-        ax.scatter(seeds["top1_pct"], seeds["nfr_pct"], s=14, color=colour, marker=marker, alpha=0.45, lw=0)
-        ax.errorbar(
-            row.top1_pct,
-            row.nfr_pct,
-            xerr=[[row.top1_pct - row.top1_low_pct], [row.top1_high_pct - row.top1_pct]],
-            yerr=[[row.nfr_pct - row.nfr_low_pct], [row.nfr_high_pct - row.nfr_pct]],
-            fmt=marker,
-            ms=7,
-            color=colour,
-            mec="black",
-            elinewidth=1,
-            capsize=2,
-            label=row.model,
-        )
-    ax.set(xlabel="Top-1 on the test split (%)", ylabel="NFR on the test split (%)")
-    legend_below(figure, "mean and 95 % interval (small: seeds)", ncols=2)
+def fig2b(table: pd.DataFrame) -> Figure:
+    """NFR against Top-1 of members of A_t, with the least-squares line and its 95 % band (bootstrap)."""
+    rows = table[table["subset"] == "A_t"] if "subset" in table else table
+    figure, (ax,) = new_figure(height=3.1)
+    points = {"s": 14, "alpha": 0.6, "lw": 0}
+    line = {"fit_reg": len(rows) > 2, "seed": 0, "line_kws": {"color": "black", "lw": 1.4}}
+    sns.regplot(rows, x="top1_pct", y="nfr_pct", ax=ax, color=COLOURS["A_t"], scatter_kws=points, **line)
+    ax.set(xlabel="Top-1 (%)", ylabel="NFR against the reference (%)", title=_pearson(rows))
     return figure
+
+
+def _pearson(rows: pd.DataFrame) -> str:
+    if len(rows) < 4:
+        return r"members of $\mathcal{A}_t$"
+    found = stats.pearsonr(rows["top1_pct"], rows["nfr_pct"])
+    low, high = found.confidence_interval()
+    text = f"r = {found.statistic:.2f} [{low:.2f}, {high:.2f}], {len(rows)} members".replace("-", "−")
+    return f"{text} of $\\mathcal{{A}}_t$"
+
+
+@styled
+def appendix_a(table: pd.DataFrame) -> Figure:
+    """NFR against the shared fraction of the reference's weights; A_c also in bins, with 95 % intervals."""
+    figure, (ax,) = new_figure(height=3.5)
+    for subset, look in (
+        ("A_c", {"marker": "o", "s": 12, "lw": 0}),
+        ("A_t", {"marker": "_", "s": 60, "lw": 0.9}),
+    ):
+        rows = table[table["subset"] == subset]
+        place = 100 * rows["shared_fraction"], rows["nfr_pct"]
+        ax.scatter(*place, color=COLOURS[subset], alpha=0.55, label=LABELS[subset], **look)
+    outside = table[table["subset"] == "A_c"]
+    bins = _bins(100 * outside["shared_fraction"], outside["nfr_pct"])
+    if len(bins):
+        look = {"color": "#8C3B6B", "marker": "P", "ms": 7, "mec": "white", "capsize": 2, "lw": 1.3}
+        ax.errorbar(bins["x"], bins["mean"], yerr=bins["half"], zorder=3, label="means of bins", **look)
+    ax.set(xlabel="shared weights of the reference (%)", ylabel="NFR against the reference (%)")
+    legend_below(figure, None)
+    return figure
+
+
+def _bins(x: pd.Series, y: pd.Series) -> pd.DataFrame:
+    """Means over up to six bins of equally many, and half of Student's interval (nan for a single one)."""
+    count = min(6, len(x) // 5, x.nunique())
+    if count < 2:
+        return pd.DataFrame(columns=["x", "mean", "half"])
+    groups = pd.DataFrame({"x": x, "y": y}).groupby(pd.qcut(x, count, duplicates="drop"), observed=True)
+    size, sem = groups["y"].count(), groups["y"].sem()
+    half = stats.t.ppf(0.975, np.maximum(size - 1, 1)) * sem
+    return pd.DataFrame({"x": groups["x"].mean(), "mean": groups["y"].mean(), "half": half})

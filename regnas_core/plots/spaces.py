@@ -1,11 +1,10 @@
-"""The search spaces, the laptop's search in one of them, and what evaluation costs."""
+"""The search spaces, and the laptop's search in one of them."""
 
 from __future__ import annotations
 
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 from matplotlib.ticker import NullLocator
 
 from ..drawing import COLOURS, legend_below, new_figure, styled
@@ -73,28 +72,4 @@ def laptop(cloud: pd.DataFrame, table: pd.DataFrame, reference: pd.DataFrame) ->
     axes[0].set_ylabel("predicted Top-1 (%)")
     handles, labels = axes[0].get_legend_handles_labels()
     legend_below(figure, "best within a budget of …", ncols=5, handles=handles, labels=labels)
-    return figure
-
-
-@styled
-def benchmark(table: pd.DataFrame) -> Figure:
-    """Seconds a network by route, one panel a super-network; lower is better."""
-    spaces = table["space"].unique()
-    figure, axes = new_figure(3.4 * len(spaces), 2.8, ncols=len(spaces))
-    colours = {"ofa": COLOURS["kept"], "one by one": COLOURS["R1"], "generation": COLOURS["R2+CAS"]}
-    for ax, space in zip(axes, spaces, strict=True):
-        rows = table[table["space"] == space]
-        style = {"hue": "route", "hue_order": list(colours), "palette": colours, "saturation": 1}
-        sns.barplot(rows, x="group", y="seconds_per_network", ax=ax, legend=False, **style)
-        for bars in ax.containers:
-            ax.bar_label(bars, fmt="%.1f", fontsize=7)
-        ax.set(title=f"{space}, {rows['resolution'].iloc[0]} px", xlabel="generation of a search", ylabel="")
-    axes[0].set_ylabel("seconds a network")
-    names = {
-        "ofa": "once-for-all's route",
-        "one by one": "ours, one by one",
-        "generation": "ours, by generation",
-    }
-    handles = [Patch(color=colour, label=names[route]) for route, colour in colours.items()]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=8)
     return figure
