@@ -13,7 +13,7 @@ from ..arch import Arch
 from ..intervals import mean_over_seeds
 from ..networks import Job, job_predictions
 from ..workbench import Workbench
-from .base import judge, percent, reference, seeds, sweep_seeds, targets, uniform
+from .base import judge, percent, reference, sweep_seeds, targets, uniform
 from .comparison import Group, group, oriented_flips
 from .strategies import objectives
 
@@ -91,7 +91,7 @@ def independent_jobs(bench: Workbench, budgets: Sequence[float]) -> list[list[Jo
     return [
         [
             Job(arch, 1000 * (places.index(budget) + 1) + seed, objective, "scratch", given.epochs, given.lr)
-            for seed in seeds(bench)
+            for seed in sweep_seeds(bench)
         ]
         for budget, arch in ((budget, uniform(bench.space, budget * 1e6)) for budget in budgets)
     ]
@@ -108,7 +108,7 @@ def independent_family(bench: Workbench, budgets: Sequence[float]) -> Family:
     for jobs in independent_jobs(bench, budgets):
         archs, right = [job.arch for job in jobs], job_predictions(bench, jobs) == labels
         name = f"{bench.space.macs(archs[0]) / 1e6:.3g}M"
-        members.append(group(bench, name, "member", archs, seeds(bench), right))
+        members.append(group(bench, name, "member", archs, sweep_seeds(bench), right))
     return Family(INDEPENDENT, tuple(members))
 
 
