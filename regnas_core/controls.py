@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -46,11 +45,6 @@ def explore_reward(visited: pd.DataFrame):
     """
     ratios = [0.0, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 100.0]
     return _controlled(lambda ratio: plots.chosen(visited, ratio), {"λ": ratios}, {"λ": 1.0}, slide=True)
-
-
-def chosen_by(visited: pd.DataFrame, ratio: float) -> int:
-    """Row of the visited network with the highest Top-1 − ratio · NFR."""
-    return int(np.argmax(visited["top1_pct"] - ratio * visited["nfr_pct"]))
 
 
 def _controlled(draw: Callable[..., Figure], choices: dict, first: dict, *, slide: bool = False) -> Figure:

@@ -16,7 +16,7 @@ from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
-from matplotlib.transforms import Bbox, ScaledTranslation, Transform
+from matplotlib.transforms import Bbox, ScaledTranslation
 
 from .files import write_atomically, write_table
 
@@ -127,11 +127,19 @@ def whiskers(table: pd.DataFrame, rate: str) -> np.ndarray:
     return np.clip([value - low, high - value], 0, None)
 
 
-def dots(ax: Axes, x, y, design: str, **kwargs) -> ErrorbarContainer:
-    """Means in the colour and marker of a design; intervals as ``xerr`` and ``yerr`` of errorbar."""
+def dots(ax: Axes, x, y, design: str, shift: tuple[float, float] = (0, 0), **kwargs) -> ErrorbarContainer:
+    """Means in the colour and marker of a design; intervals as ``xerr`` and ``yerr`` of errorbar.
+
+    ``shift`` moves what is drawn by points, so that equal values do not hide each other.
+    """
     size = 12 if design == "reference" else 6
     look = {"color": COLOURS[design], "marker": MARKERS[design], "ms": size, "mec": "black", "mew": 0.8}
-    return ax.errorbar(x, y, **{"ls": "", "elinewidth": 1, "capsize": 2, **look, **kwargs})
+    bars = ax.errorbar(x, y, **{"ls": "", "elinewidth": 1, "capsize": 2, **look, **kwargs})
+    if any(shift):
+        move = ScaledTranslation(shift[0] / 72, shift[1] / 72, ax.figure.dpi_scale_trans)
+        for artist in bars.get_children():
+            artist.set_transform(ax.transData + move)
+    return bars
 
 
 def key(design: str, label: str | None = None, **kwargs) -> Line2D:
@@ -141,21 +149,17 @@ def key(design: str, label: str | None = None, **kwargs) -> Line2D:
     return Line2D([], [], **{"ls": "", "label": label, **look, **kwargs})
 
 
-def shifted(ax: Axes, x: float = 0, y: float = 0) -> Transform:
-    """Data coordinates, moved by points, so that equal values do not hide each other."""
-    return ax.transData + ScaledTranslation(x / 72, y / 72, ax.figure.dpi_scale_trans)
-
-
 def label_points(ax: Axes, x: Sequence[float], y: Sequence[float], texts: Sequence[str], boxes=(), **kwargs):
-    """Write a text beside each point, where it covers least: no point, text, or one of ``boxes`` (pixels).
+    """Write a text beside each point, where it covers least of points, texts and ``boxes`` (pixels).
 
-    To be called last: it fixes what the figure's layout is measured from.
+    Before all it is to be nearer to its own point than to others. To be called last, when the axes have
+    their limits and the figure its legends.
     """
     ax.figure.draw_without_rendering()
     points = ax.transData.transform(np.column_stack([x, y]))
     near = 4 * ax.figure.dpi / 72
     taken = [*boxes, *(Bbox([p - near, p + near]) for p in points)]
-    for px, py, text in zip(x, y, texts, strict=True):
+    for own, px, py, text in zip(points, x, y, texts, strict=True):
         place = {"textcoords": "offset points", "in_layout": False, **kwargs}
         written = ax.annotate(text, (px, py), (0, 0), **place)
         tries = []
@@ -166,10 +170,12 @@ def label_points(ax: Axes, x: Sequence[float], y: Sequence[float], texts: Sequen
                 box = written.get_window_extent()
                 inside = Bbox.intersection(box, ax.bbox)
                 outside = box.width * box.height - (inside.width * inside.height if inside else 0)
-                tries.append(
-                    (outside + sum(_common(box, other) for other in taken), len(tries), right, up, far)
-                )
-        _, _, right, up, far = min(tries)
+                covered = outside + sum(_common(box, other) for other in taken)
+                middle = (box.p0 + box.p1) / 2
+                nearest = np.hypot(*(points - middle).T).min()
+                strange = 1.05 * nearest < np.hypot(*(own - middle))
+                tries.append((strange, covered, len(tries), right, up, far))
+        *_, right, up, far = min(tries)
         written.set(ha="left" if right > 0 else "right", va="bottom" if up > 0 else "top")
         written.xyann = (right * far, up * far)
         taken.append(written.get_window_extent())

@@ -23,7 +23,7 @@ from .errors import PresetError, RegnasError
 from .evaluate import Evaluator, pick_device
 from .files import write_table
 from .flips import rate_interval
-from .presets import Preset, load_preset, run_name
+from .presets import Preset, alongside, load_preset, run_name
 from .racing import race
 from .resources import find_path, output_root
 from .search import Score, SearchResult, evolve, reward, reward_weights
@@ -65,30 +65,17 @@ class Workbench:
     def space(self) -> Space:
         return self.net.space
 
-    @cached_property
+    @property
     def companions(self) -> tuple[Workbench, ...]:
         """Workbenches of super-networks of another kind, with the same seeds and protocol of search."""
-        return tuple(self._companion(load_preset(name)) for name in self.preset.companions)
+        return tuple(self.companion(name) for name in self.preset.companions)
 
-    def _companion(self, other: Preset) -> Workbench:
-        own = self.preset
-        protocol = (
-            "images",
-            "generations",
-            "population",
-            "parent_ratio",
-            "mutation_ratio",
-            "mutation_prob",
-            "racing",
-        )
-        search = other.search.model_copy(update={key: getattr(own.search, key) for key in protocol})
-        limits = {key: getattr(own.data, key) for key in ("search_images", "test_images")}
-        general = ("samples", "seed", "seeds", "sweep_seeds", "recompute", "device")
-        changes = {key: getattr(own, key) for key in general}
-        data = other.data.model_copy(update=limits)
-        changed = other.model_copy(update={**changes, "search": search, "data": data})
-        name = self.name.replace(own.name, other.name, 1)
-        return _built(changed, name, self.runs.parent.parent, self.executor)
+    @lru_cache  # noqa: B019  (a workbench lives as long as its process)
+    def companion(self, name: str) -> Workbench:
+        """One of them, by its preset's name."""
+        other = alongside(self.preset, load_preset(name))
+        run = self.name.replace(self.preset.name, other.name, 1)
+        return _built(other, run, self.runs.parent.parent, self.executor)
 
     @cached_property
     def evaluator(self) -> Evaluator:

@@ -345,3 +345,21 @@ def test_a_race_takes_a_generations_statistics_once(make_bench, tmp_path, refere
     monkeypatch.setattr(Evaluator, "calibrate", counted)
     make_bench(tmp_path, search=_racing(0.0)).search("R2", reference=reference)
     assert calls == [12, 9, 9]
+
+
+def test_a_companion_has_another_network_and_the_same_protocol(tmp_path):
+    changes = {
+        "companions": ["demo-resnet"],
+        "search.population": 8,
+        "seed": 5,
+        "data.test_images": 40,
+        "supernet.weights": "random:0",
+    }
+    bench = open_workbench("demo", changes, out=tmp_path)
+    (other,) = bench.companions
+    assert other is bench.companion("demo-resnet") and other.space.name == "mini-resnet"
+    assert (other.preset.search.population, other.preset.seed, len(other.images("test"))) == (8, 5, 40)
+    assert other.preset.search.target_mmacs == load_preset("demo-resnet").search.target_mmacs
+    assert other.name.startswith("demo-resnet+") and "seed=5" in other.name
+    assert other.images("search").digest == bench.images("search").digest
+    assert other.runs.parent == bench.runs.parent

@@ -3,7 +3,7 @@
 from .base import DESIGNS, judge, model_name, reference, seeds, sweep_seeds, targets, uniform
 from .claims import CLAIMS, claims
 from .comparison import Comparison, Group
-from .families import Family, families, family_claims, family_pairs, fig1
+from .family import Family, families, family_claims, family_pairs, fig1
 from .recipe import fig3
 from .searches import (
     appendix_b,
@@ -19,7 +19,7 @@ from .searches import (
     sweep_differences,
 )
 from .space import appendix_a, appendix_a_claims, fig4a, fig4a_claims, fig4b, fig4b_choices
-from .strategies import table1, table1_claims, table2, table2_claims, table3, table3_claims
+from .strategies import parts, table1, table1_claims, table2, table2_claims, table3, table3_claims
 
 __all__ = [
     "CLAIMS",
@@ -47,6 +47,7 @@ __all__ = [
     "fig5b_claims",
     "judge",
     "model_name",
+    "parts",
     "platforms",
     "reference",
     "seeds",

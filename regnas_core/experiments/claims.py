@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from ..workbench import Workbench
-from .families import families, family_claims
+from .family import families, family_claims
 from .searches import fig5a, fig5a_claims, fig5b_claims, sweep
 from .space import fig4a, fig4a_claims
 from .strategies import table1, table1_claims, table2, table2_claims, table3, table3_claims

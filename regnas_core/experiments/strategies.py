@@ -51,6 +51,12 @@ def table2_claims(found: Comparison) -> pd.DataFrame:
     )
 
 
+def parts(bench: Workbench) -> dict[str, Workbench]:
+    """Whose numbers are in part (a) and, where the preset names a companion, part (b) of Tables 1 and 2."""
+    beside = [bench.companion(name) for name in bench.preset.companions[:1]]
+    return dict(zip("ab", (bench, *beside), strict=False))
+
+
 # ── Table 1: design strategies ───────────────────────────────────────────────────────────────────
 def objectives(bench: Workbench) -> dict[str, Objective]:
     """Cross entropy, and focal distillation as the preset says: "independent", "FD-KL", "FD-LM"."""

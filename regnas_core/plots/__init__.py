@@ -4,6 +4,7 @@ from ..drawing import save_figure
 from .flips import contingency, flip_gallery
 from .pairs import families, fig1
 from .recipe import fig3
+from .rewards import chosen
 from .rows import claims, platforms, supernets
 from .scatter import appendix_a, fig2b, fig4a, fig4b
 from .spaces import laptop, search_spaces
@@ -16,6 +17,7 @@ __all__ = [
     "appendix_b",
     "appendix_c",
     "benchmark",
+    "chosen",
     "claims",
     "contingency",
     "designs",

@@ -25,7 +25,8 @@ def fig1(independent: pd.DataFrame, regnas: pd.DataFrame) -> Figure:
     Args:
         independent, regnas: of :meth:`regnas_core.experiments.Family.pairs`, in that order of rows.
     """
-    figure, axes = new_figure(6.2, 2.7, ncols=2, sharey=True)
+    most = max(len(_members(pairs)[0]) for pairs in (independent, regnas))
+    figure, axes = new_figure(6.2, 0.7 + 0.65 * most, ncols=2, sharey=True)
     norm = Normalize(0, max(independent["nfr_pct"].max(), regnas["nfr_pct"].max()))
     panels = [("independent", "(a) trained independently", independent), ("REG-NAS", "(b) REG-NAS", regnas)]
     for ax, (design, title, pairs) in zip(axes, panels, strict=True):
@@ -40,15 +41,14 @@ def fig1(independent: pd.DataFrame, regnas: pd.DataFrame) -> Figure:
         ax.set_xticks(range(len(names)), labels, fontsize=8)
         ax.tick_params(bottom=False)
         ax.spines[["left", "bottom"]].set_visible(False)
-    most = max(len(_members(pairs)[0]) for pairs in (independent, regnas))
-    axes[0].set_ylim(-0.25, 0.6 * (most - 1) + 0.45)
+    axes[0].set_ylim(-0.15, 0.3 * (most - 1) ** 2 + 0.2 * most)
     figure.supylabel("NFR of a pair (%), 95 % interval", fontsize=9)
     return figure
 
 
 def _join(ax, a: int, b: int, row, norm: Normalize) -> None:
     """A line between neighbours, an arc between others, labelled where it is highest."""
-    high = 0.0 if b - a == 1 else 0.6 * (b - a)
+    high = 0.0 if b - a == 1 else 0.3 * (b - a) ** 2
     style = {"color": colormaps[NFR_MAP](norm(row.nfr_pct)), "lw": 1 + 4 * norm(row.nfr_pct)}
     if high:
         ax.add_patch(Arc(((a + b) / 2, 0), b - a, 2 * high, theta1=0, theta2=180, **style))
@@ -72,10 +72,10 @@ def families(pairs: pd.DataFrame) -> Figure:
     """
     groups = list(pairs.groupby("family", sort=False))
     most = max(int(rows["steps_apart"].max()) for _, rows in groups)
-    cell = 0.5 if most < 5 else 0.38
-    ncols = len(groups) if len(groups) * (cell * most + 1) < 9 else 2
+    cell = 0.42 if most < 5 else 0.38
+    ncols = len(groups) if len(groups) * (cell * most + 0.8) < 8.6 else 2
     nrows = -(-len(groups) // ncols)
-    width, height = ncols * max(cell * most + 0.8, 1.7) + 0.9, nrows * (cell * most + 1.15)
+    width, height = ncols * max(cell * most + 0.8, 1.7) + 0.9, max(2.3, nrows * (cell * most + 1.15))
     figure, axes = new_figure(width, height, nrows=nrows, ncols=ncols, squeeze=False)
     norm = Normalize(0, pairs["nfr_pct"].max())
     for ax in axes.flat[len(groups) :]:
@@ -88,7 +88,7 @@ def families(pairs: pd.DataFrame) -> Figure:
     for ax in axes.flat[max(0, len(groups) - ncols) : len(groups)]:
         ax.set_xlabel("smaller member")
     bar = figure.colorbar(ScalarMappable(norm, NFR_MAP), ax=axes, fraction=0.05, aspect=25)
-    bar.set_label("NFR (%), ± half of the 95 % interval")
+    bar.set_label("NFR (%)\n± half of its 95 % interval", fontsize=8.5)
     bar.outline.set_visible(False)
     return figure
 
@@ -101,8 +101,8 @@ def _triangle(ax, rows: pd.DataFrame, norm: Normalize) -> None:
     ax.pcolormesh(grid, cmap=NFR_MAP, norm=norm, ec="white", lw=1)
     for a, b, row in zip(small, large, rows.itertuples(), strict=True):
         half = (row.nfr_high_pct - row.nfr_low_pct) / 2
-        red, green, blue, _ = colormaps[NFR_MAP](norm(row.nfr_pct))
-        dark = 0.3 * red + 0.59 * green + 0.11 * blue < 0.55
+        light = np.dot(np.power(colormaps[NFR_MAP](norm(row.nfr_pct))[:3], 2.2), [0.21, 0.72, 0.07])
+        dark = light < 0.22
         text = {"ha": "center", "va": "center", "linespacing": 1.05, "color": "white" if dark else "black"}
         value = f"{row.nfr_pct:.1f}" if np.isnan(half) else f"{row.nfr_pct:.1f}\n±{half:.1f}"
         ax.text(a + 0.5, b - 0.5, value, fontsize=7, **text)
@@ -134,5 +134,5 @@ def _short(name: str) -> str:
     """A long name on two lines."""
     if len(name) <= 9 or "_" not in name:
         return name
-    cut = name.rindex("_", 0, -1)
+    cut = min((i for i, sign in enumerate(name) if sign == "_"), key=lambda i: abs(i - len(name) / 2 - 0.1))
     return f"{name[:cut]}\n{name[cut:]}"

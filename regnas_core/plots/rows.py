@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ..drawing import COLOURS, dots, key, legend_below, new_figure, shifted, styled, whiskers
+from ..drawing import COLOURS, dots, key, legend_below, new_figure, styled, whiskers
 
 PLATFORMS = {"params": "parameters", "latency": "latency", "note10": "Note10 latency"}
 VERDICTS = {
     "holds": (COLOURS["R2+CAS"], "o"),
     "does not hold": (COLOURS["R0"], "X"),
-    "not enough data": (COLOURS["other"], "$?$"),
+    "not enough data": ("#666666", "s"),
 }
 
 
@@ -44,7 +44,7 @@ def _dumbbells(table: pd.DataFrame, places: pd.Series, labels: Sequence[str]) ->
     for ax, (rate, label) in zip(axes, rates.items(), strict=True):
         for design, shift in (("R0", 4), ("R2+CAS", -4)):
             chosen = table["design"] == design
-            rows, where = table[chosen], {"transform": shifted(ax, y=shift)}
+            rows, where = table[chosen], {"shift": (0, shift)}
             dots(ax, rows[f"{rate}_pct"], places[chosen], design, xerr=whiskers(rows, rate), **where)
         for place in range(1, len(labels)):
             ax.axhline(place - 0.5, color="#DDDDDD", lw=0.8)
@@ -74,33 +74,36 @@ def claims(table: pd.DataFrame, titles: Mapping[int, str] | None = None) -> Figu
     for row in table.itertuples():
         if row.number != number:
             y += 0.1
-            title = textwrap.wrap((titles or {}).get(row.number, ""), 100)
+            title = textwrap.wrap((titles or {}).get(row.number, ""), 102)
             drawn.append((y, row.number, title, None, []))
             y += line * len(title)
             number = row.number
-        lines = textwrap.wrap(row.claim, 58)
+        lines = textwrap.wrap(row.claim, 64)
         drawn.append((y, None, [], row, lines))
         y += line * len(lines) + 0.06
     figure, (ax,) = new_figure(7.2, y + 0.35)
     ax.set(xlim=(0, 7.2), ylim=(y, -0.3))
     ax.set_axis_off()
-    heads = [(0.3, "claim", "left"), (4.5, "verdict", "left"), (6.02, "estimate", "right")]
-    for x, text, ha in (*heads, (6.12, "95 % interval", "left")):
+    heads = [(0.3, "claim", "left"), (4.44, "verdict", "left"), (6.1, "estimate", "right")]
+    for x, text, ha in (*heads, (6.2, "95 % interval", "left")):
         ax.text(x, -0.06, text, ha=ha, fontsize=8, color="#555555", va="bottom")
     for top, number, title, row, lines in drawn:
-        place = {"fontsize": 8, "va": "top", "linespacing": 1.15}
+        base, place = top + 0.1, {"fontsize": 8, "va": "baseline"}
         if row is None:
             ax.axhline(top - 0.06, color="#CCCCCC", lw=0.7)
-            ax.text(0.05, top, f"{number}", fontweight="bold", **place)
-            ax.text(0.3, top, "\n".join(title), fontweight="bold", **place)
+            ax.text(0.05, base, f"{number}", fontweight="bold", **place)
+            for below, text in enumerate(title):
+                ax.text(0.3, base + below * line, text, fontweight="bold", **place)
             continue
         colour, marker = VERDICTS[row.verdict]
-        ax.text(0.3, top, "\n".join(lines), **place)
-        ax.plot(4.4, top + line / 2, marker=marker, color=colour, ms=5.5, mew=0.5)
-        ax.text(4.5, top, row.verdict, color=colour, fontweight="bold", **place)
-        ax.text(6.02, top, _signed(row.value), ha="right", **place)
+        for below, text in enumerate(lines):
+            ax.text(0.3, base + below * line, text, **place)
+        face = "white" if row.verdict == "not enough data" else colour
+        ax.plot(4.32, top + 0.06, marker=marker, color=colour, mfc=face, ms=5)
+        ax.text(4.44, base, row.verdict, color=colour, **place)
+        ax.text(6.1, base, _signed(row.value), ha="right", **place)
         if not np.isnan(row.low):
-            ax.text(6.12, top, f"[{_signed(row.low)}, {_signed(row.high)}]", **place)
+            ax.text(6.2, base, f"[{_signed(row.low)}, {_signed(row.high)}]", **place)
     return figure
 
 

@@ -84,7 +84,7 @@ def fig2b(table: pd.DataFrame) -> Figure:
     """NFR against Top-1 of members of A_t, with the least-squares line and its 95 % band (bootstrap)."""
     rows = table[table["subset"] == "A_t"] if "subset" in table else table
     figure, (ax,) = new_figure(height=3.1)
-    points = {"s": 14, "alpha": 0.6, "lw": 0}
+    points = {"s": 14, "alpha": 0.6, "linewidths": 0}
     line = {"fit_reg": len(rows) > 2, "seed": 0, "line_kws": {"color": "black", "lw": 1.4}}
     sns.regplot(rows, x="top1_pct", y="nfr_pct", ax=ax, color=COLOURS["A_t"], scatter_kws=points, **line)
     ax.set(xlabel="Top-1 (%)", ylabel="NFR against the reference (%)", title=_pearson(rows))
@@ -114,10 +114,12 @@ def appendix_a(table: pd.DataFrame) -> Figure:
     outside = table[table["subset"] == "A_c"]
     bins = _bins(100 * outside["shared_fraction"], outside["nfr_pct"])
     if len(bins):
-        look = {"color": "#8C3B6B", "marker": "P", "ms": 7, "mec": "white", "capsize": 2, "lw": 1.3}
-        ax.errorbar(bins["x"], bins["mean"], yerr=bins["half"], zorder=3, label="means of bins", **look)
+        look = {"color": "black", "marker": "o", "ms": 4, "capsize": 2, "lw": 1.2}
+        ax.errorbar(
+            bins["x"], bins["mean"], yerr=bins["half"], zorder=3, label="bins: mean, 95 % interval", **look
+        )
     ax.set(xlabel="shared weights of the reference (%)", ylabel="NFR against the reference (%)")
-    legend_below(figure, None)
+    legend_below(figure, None, ncols=2)
     return figure
 
 

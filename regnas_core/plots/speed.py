@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import NullLocator
 
-from ..drawing import COLOURS, legend_below, new_figure, styled
+from ..drawing import COLOURS, new_figure, styled
 
 GROWTH = {
     "population": "networks evaluated together",
@@ -61,15 +61,18 @@ def growth(table: pd.DataFrame) -> Figure:
             ax.set_xscale("log")
         ax.set_xticks(rows["value"], [f"{value:g}" for value in rows["value"]])
         ax.xaxis.set_minor_locator(NullLocator())
-        if number % ncols == 0:
+        first, last = number % ncols == 0, number % ncols == ncols - 1 or number == len(kinds) - 1
+        ax.tick_params(labelleft=first)
+        if first:
             ax.set_ylabel("seconds a network", color=COLOURS["new"])
         if memory.notna().any():
             right = ax.twinx()
-            right.plot(rows["value"], memory[rows.index], "s--", ms=4, lw=1, color=COLOURS["R0"])
+            right.plot(rows["value"], memory[rows.index], "s--", ms=4, lw=1, color=COLOURS["other"])
             right.set_ylim(0, 1.12 * memory.max())
             right.spines["right"].set_visible(True)
-            if number % ncols == ncols - 1 or number == len(kinds) - 1:
-                right.set_ylabel("peak memory (GB)", color=COLOURS["R0"])
+            right.tick_params(labelright=last)
+            if last:
+                right.set_ylabel("peak memory (GB)", color=COLOURS["other"])
     return figure
 
 
@@ -88,7 +91,7 @@ def racing(table: pd.DataFrame) -> Figure:
         ax.scatter(
             place + np.asarray(spread), 100 * rows["work"], s=16, lw=0, alpha=0.7, color=COLOURS["new"]
         )
-        ax.hlines(100 * rows["work"].mean(), place - 0.28, place + 0.28, color="black", lw=1.8)
+        ax.hlines(100 * rows["work"].mean(), place - 0.28, place + 0.28, color="black", lw=1.8, zorder=1)
         name = "0 (exact)" if level == 0 else f"{level:g}"
         labels.append(f"{name}\n{int(rows['same'].sum())} of {len(rows)}")
     ax.set_xticks(range(len(levels)), labels)

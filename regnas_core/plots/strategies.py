@@ -33,12 +33,13 @@ def designs(*panels: tuple[str, pd.DataFrame, pd.DataFrame]) -> Figure:
             ax.scatter(seeds["top1_pct"], seeds["nfr_pct"], **small)
             one = row.to_frame().T
             error = {"xerr": whiskers(one, "top1"), "yerr": whiskers(one, "nfr")}
-            dots(ax, row["top1_pct"], row["nfr_pct"], base, zorder=4, **error, **look)
+            dots(ax, row["top1_pct"], row["nfr_pct"], base, zorder=4, elinewidth=0.8, **error, **look)
             label = f"… tuned with {way}" if way else None
             keys[design] = key(base, label, **look)
             if way and base in found.index:
                 _arrow(ax, found.loc[base], row)
-        ax.set(title=title, xlabel=_top1_label(means), ylabel="NFR on the test split (%)")
+        ax.set(title=title, xlabel=_top1_label(means))
+    axes[0].set_ylabel("NFR on the test split (%)")
     legend_below(figure, "mean and 95 % interval (small: seeds)", ncols=2, handles=_in_order(keys))
     return figure
 
@@ -50,7 +51,13 @@ def _look(base: str, way: str) -> dict:
 
 
 def _arrow(ax, start: pd.Series, end: pd.Series) -> None:
-    style = {"arrowstyle": "-|>", "color": COLOURS[start["design"]], "lw": 1, "mutation_scale": 9}
+    style = {
+        "arrowstyle": "-|>",
+        "color": COLOURS[start["design"]],
+        "lw": 1.8,
+        "alpha": 0.6,
+        "mutation_scale": 11,
+    }
     ends = {"xytext": (start["top1_pct"], start["nfr_pct"]), "xy": (end["top1_pct"], end["nfr_pct"])}
     ax.annotate("", **ends, arrowprops={**style, "shrinkA": 5, "shrinkB": 6}, zorder=3)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import cycle
+
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -16,7 +18,6 @@ from ..drawing import (
     label_points,
     legend_below,
     new_figure,
-    shifted,
     styled,
     whiskers,
 )
@@ -50,7 +51,7 @@ def fig5b(table: pd.DataFrame) -> Figure:
     for ax, (rate, label) in zip(axes, RATES.items(), strict=True):
         for design, shift in (("R0", -1.5), ("R2+CAS", 1.5)):
             rows = table[table["design"] == design].sort_values("budget")
-            line = {"ls": "-", "lw": 1, "transform": shifted(ax, shift)}
+            line = {"ls": "-", "lw": 1, "shift": (shift, 0)}
             dots(ax, rows["mmacs"], rows[f"{rate}_pct"], design, yerr=whiskers(rows, rate), **line)
         ax.set_ylabel(label)
     keys = [key("R0"), key("R2+CAS")]
@@ -83,6 +84,7 @@ def appendix_b(table: pd.DataFrame) -> Figure:
     ratios = [f"{ratio:g}".replace("inf", "∞") for ratio in table["ratio"]]
     names = [named.get(ratio) for ratio in table["ratio"]]
     labels = [f"{r}\n({n})" if n else r for r, n in zip(ratios, names, strict=True)]
+    axes[0].set_title("mean and 95 % interval, test split", fontsize=8)
     axes[1].set_xticks(table.index, labels)
     axes[1].set_xlabel(r"$\lambda_2\,/\,\lambda_1$, weight of NFR against Top-1")
     return figure
@@ -103,13 +105,12 @@ def appendix_c(table: pd.DataFrame) -> Figure:
     up = whiskers(table, "nfr_change")[::-1] * np.where(np.isfinite(scale), scale, np.nan)
     ax.axvspan(-1, 1, color="#EEEEEE", lw=0, zorder=0)
     ax.axhline(0, color="black", lw=0.8, zorder=1)
-    looks = zip("oDs^vP", ["new", "R0", "R2+CAS", "independent", "R2", "R1"], strict=True)
     keys = []
-    for (where, rows), (marker, colour) in zip(table.groupby("where", sort=False), looks, strict=False):
+    for (where, rows), marker in zip(table.groupby("where", sort=False), cycle("Dos^vPX"), strict=False):
         at = table.index.get_indexer(rows.index)
-        look = {"color": COLOURS[colour], "marker": marker, "elinewidth": 0.7, "capsize": 0}
-        dots(ax, x.iloc[at], y.iloc[at], "R0", xerr=across[:, at], yerr=up[:, at], **look)
-        keys.append(key("R0", str(where), color=COLOURS[colour], marker=marker))
+        look = {"marker": marker, "elinewidth": 0.7, "capsize": 0}
+        dots(ax, x.iloc[at], y.iloc[at], "R2+CAS", xerr=across[:, at], yerr=up[:, at], **look)
+        keys.append(key("R2+CAS", str(where), marker=marker))
     ax.set(xlabel="change of Top-1 (points)", ylabel="relative reduction of NFR (%)")
     legend_below(figure, "R2 + CAS against R0, by budget (M); grey: within a point", ncols=2, handles=keys)
     texts = [f"{budget:g}" for budget in table["budget"]]

@@ -199,6 +199,29 @@ def load_preset(name: str, overrides: dict[str, Any] | None = None) -> Preset:
         ) from None
 
 
+def alongside(own: Preset, other: Preset) -> Preset:
+    """``other`` with the seeds, the protocol of search and the number of images of ``own``.
+
+    What stays its own: data set, super-network, budgets, and how networks are trained.
+    """
+    general = ("samples", "seed", "seeds", "sweep_seeds", "recompute", "device")
+    protocol = (
+        "images",
+        "generations",
+        "population",
+        "parent_ratio",
+        "mutation_ratio",
+        "mutation_prob",
+        "racing",
+    )
+    parts = {"search": protocol, "data": ("search_images", "test_images")}
+    changed = {
+        part: getattr(other, part).model_copy(update={key: getattr(getattr(own, part), key) for key in keys})
+        for part, keys in parts.items()
+    }
+    return other.model_copy(update={key: getattr(own, key) for key in general} | changed)
+
+
 def parse_overrides(pairs: list[str]) -> dict[str, Any]:
     """``["seed=1", "search.population=40"]`` → ``{"seed": 1, "search.population": 40}`` (YAML values)."""
     overrides = {}
