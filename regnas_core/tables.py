@@ -70,6 +70,22 @@ def shown(table: pd.DataFrame):
     return style.set_table_styles({theirs[0]: [first]}, overwrite=False) if theirs else style
 
 
+def shown_differences(differences: pd.DataFrame):
+    """Paired differences as a notebook shows them: NFR with its interval, relative to it, and Top-1."""
+    rates = ["nfr_pct", "nfr_low_pct", "nfr_high_pct", "relative_nfr_change_pct"]
+    front = [column for column in ("part", "budget", "comparison") if column in differences]
+    columns = [*front, *rates, "top1_pct", "top1_low_pct", "top1_high_pct"]
+    return differences[columns].style.format(precision=2, na_rep="–").hide(axis="index")
+
+
+def shown_claims(claims: pd.DataFrame):
+    """Claims as a notebook shows them, the verdict in its colour."""
+    colours = {"holds": "#00735a", "does not hold": "#b34700", "not enough data": "#767676"}
+    style = claims.style.format(precision=2, na_rep="–").hide(axis="index")
+    style = style.set_properties(subset=["claim"], **{"text-align": "left"})
+    return style.map(lambda verdict: f"color: {colours[verdict]}; font-weight: bold", subset=["verdict"])
+
+
 def _markdown(table: pd.DataFrame, caption: str) -> str:
     names = [name if group == OURS else f"*paper:* {name}" for group, name in table.columns]
     lines = [f"**{caption}**", "", _line(names), _line(["---"] * len(names))]

@@ -19,11 +19,12 @@ from .searches import (
     sweep_differences,
 )
 from .space import appendix_a, appendix_a_claims, fig4a, fig4a_claims, fig4b, fig4b_choices
-from .strategies import parts, table1, table1_claims, table2, table2_claims, table3, table3_claims
+from .strategies import PAIRS, parts, table1, table1_claims, table2, table2_claims, table3, table3_claims
 
 __all__ = [
     "CLAIMS",
     "DESIGNS",
+    "PAIRS",
     "Comparison",
     "Family",
     "Group",
