@@ -108,6 +108,27 @@ def train_network(
     return replace(net, weights=final, info={**(info or {}), **about, "recipe": used})
 
 
+class Teacher(nn.Module):
+    """A sub-network that normalises by each batch, as the network does that learns from it.
+
+    With statistics of its own (recalibrated ones) it would hold a network in training, whose logits waver
+    with every batch's statistics, to logits that do not: what that teaches is to waver less, by smaller
+    logits. On the demo's targets, fine-tuning so raised NFR from 2.5 to 3.0 % and more; by the batch, it
+    lowers it to 2.2 %.
+    """
+
+    def __init__(self, net: SuperNet, arch: Arch, device: str | torch.device = "cpu") -> None:
+        super().__init__()
+        self.net, self.arch = net.to(device), arch
+        self.eval()
+
+    def extra_repr(self) -> str:
+        return f"{self.net.digest()}, {self.arch}"
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net.forward(self.arch, x)
+
+
 def _fingerprint(module: nn.Module) -> str:
     """16 hexadecimal digits that name a network's layers and weights.
 
@@ -203,7 +224,8 @@ def trained_network(bench: Workbench, job: Job) -> SuperNet:
         start = bench.net
         if job.start == "scratch":
             start = replace(start, weights=random_weights(bench.space, int(job.seed)))
-        reference = bench.evaluator.extract(job.reference) if job.objective.distils else None
+        device = pick_device(bench.preset.device)
+        reference = Teacher(bench.net, job.reference, device) if job.objective.distils else None
         net = train_network(
             start,
             job.arch,
@@ -212,7 +234,7 @@ def trained_network(bench: Workbench, job: Job) -> SuperNet:
             job.objective,
             reference=reference,
             workdir=folder,
-            device=pick_device(bench.preset.device),
+            device=device,
             info={"dataset": bench.data.name, "source": bench.data.source},
         )
         net.save(path)
@@ -275,7 +297,7 @@ def network_key(bench: Workbench, job: Job) -> str:
         "start": bench.net.digest() if job.start == "super-network" else "scratch",
     }
     if reference is not None:
-        depends["reference"] = [str(reference), bench.net.digest(), _statistics(bench)]
+        depends["reference"] = [str(reference), bench.net.digest()]
     return _digest(depends)
 
 

@@ -15,7 +15,15 @@ from regnas_core import Evaluator, SuperNet, get_space, networks, training
 from regnas_core.data import ImageSet
 from regnas_core.distillation import Objective
 from regnas_core.errors import CheckpointError, DataError, GeneError, RegnasError
-from regnas_core.networks import Job, job_predictions, network_key, package, prediction_key, train_network
+from regnas_core.networks import (
+    Job,
+    Teacher,
+    job_predictions,
+    network_key,
+    package,
+    prediction_key,
+    train_network,
+)
 from regnas_core.supernet import random_weights
 from regnas_core.training import Recipe
 from regnas_core.workbench import Workbench
@@ -291,7 +299,7 @@ def test_predictions_are_those_of_the_trained_network(bench, arch, reference, tm
             bench.data.train,
             replace(RECIPE, seed=seed),
             objective,
-            reference=bench.evaluator.extract(reference),
+            reference=Teacher(bench.net, reference),
             workdir=tmp_path / str(i),
         )
         calibration = bench.data.calibration.images
@@ -456,9 +464,9 @@ def test_keys_change_with_everything_that_predictions_depend_on(bench, open_benc
     keys = [prediction_key(bench, variant, "test") for bench, variant in variants]
     keys.append(prediction_key(bench, base, "search"))
     assert len(set(keys)) == len(keys) and all(len(key) == 16 for key in keys)
-    only_predicted = slice(-4, -2)  # the calibration batch is the reference's, too; the precision is not
+    only_predicted = slice(-4, -2)  # the teacher, too, normalises by the batch
     assert network_key(*variants[-2]) == network_key(*variants[-1]) == network_key(bench, base)
-    assert len({network_key(*v) for v in variants[only_predicted]}) == 2
+    assert len({network_key(*v) for v in variants[only_predicted]}) == 1
 
 
 def test_keys_do_not_change_with_what_a_job_makes_no_use_of(bench, open_bench, lively, arch, reference):
@@ -483,3 +491,11 @@ def test_what_belongs_to_another_space_or_split_is_refused(bench, arch, referenc
     with pytest.raises(RegnasError, match="No split 'train' to predict on; choose one of search, test"):
         job_predictions(bench, [job(arch)], "train")
     assert trained["epochs"] == 0
+
+
+def test_the_teacher_is_the_super_networks_own_forward_pass(bench, arch, net):
+    x = torch.randn(5, *bench.images("test").images.shape[1:])
+    teacher = Teacher(bench.net, arch)
+    assert not teacher.training
+    torch.testing.assert_close(teacher(x), bench.net.forward(arch, x))
+    assert repr(Teacher(bench.net, bench.space.smallest)) != repr(teacher)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import nbformat
 import numpy as np
 import pytest
 from PIL import Image
@@ -55,6 +56,35 @@ def test_a_notebook_without_its_data_is_left_out_but_not_if_it_was_asked_for(tmp
     (tmp_path / "toy" / "file.pth").touch()  # the data is there, so it failed for another reason
     with pytest.raises(NotebookError, match="failed"):
         reproduce("demo", [], {}, out=tmp_path)
+
+
+def test_the_report_opens_with_verdicts_and_prints_tables(tmp_path, monkeypatch):
+    source = tmp_path / "claims.ipynb"
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# The claims")])
+
+    def execute(_, output, __):
+        output.parent.mkdir(parents=True)
+        nbformat.write(nb, output)
+        figures = tmp_path / "figures" / "demo"
+        figures.mkdir(parents=True)
+        columns = "number,claim,value,low,high,verdict"
+        rows = "1,A < B,-0.5,-0.7,-0.3,holds\n2,B < C,0.1,,,not enough data"
+        (figures / "claims.csv").write_text(f"{columns}\n{rows}\n")
+        (figures / "claimsa.md").write_text(
+            "**Table 9**\n\n| model | *paper:* NFR |\n| --- | --- |\n| x | *2.16* |\n"
+        )
+
+    monkeypatch.setenv("REGNAS_OUT", str(tmp_path))
+    monkeypatch.setattr(
+        reproduction, "choose", lambda _: [Notebook(source, "The claims", ("claims",), ("preset",))]
+    )
+    monkeypatch.setattr(reproduction, "execute", execute)
+    page = reproduce("demo", [], {}, out=tmp_path).read_text()
+    assert page.index("What holds here") < page.index("executed notebook")
+    assert (
+        "A &lt; B" in page and "-0.70 to -0.30" in page and '<td class="not"><b>not enough data</b>' in page
+    )
+    assert ">nan<" not in page and "<em>2.16</em>" in page
 
 
 @pytest.fixture

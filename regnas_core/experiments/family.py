@@ -91,7 +91,7 @@ def independent_jobs(bench: Workbench, budgets: Sequence[float]) -> list[list[Jo
     return [
         [
             Job(arch, 1000 * (places.index(budget) + 1) + seed, objective, "scratch", given.epochs, given.lr)
-            for seed in sweep_seeds(bench)
+            for seed in range(bench.preset.sweep_seeds)
         ]
         for budget, arch in ((budget, uniform(bench.space, budget * 1e6)) for budget in budgets)
     ]
@@ -108,7 +108,7 @@ def independent_family(bench: Workbench, budgets: Sequence[float]) -> Family:
     for jobs in independent_jobs(bench, budgets):
         archs, right = [job.arch for job in jobs], job_predictions(bench, jobs) == labels
         name = f"{bench.space.macs(archs[0]) / 1e6:.3g}M"
-        members.append(group(bench, name, "member", archs, sweep_seeds(bench), right))
+        members.append(group(bench, name, "member", archs, [job.seed for job in jobs], right))
     return Family(INDEPENDENT, tuple(members))
 
 

@@ -124,6 +124,9 @@ class NetworksSection(Section):
         (), description="torchvision's networks, smallest first, in place of ones that are trained here"
     )
     target: str | None = Field(None, description="torchvision's network for Table 1, beside the found ones")
+    distilled: tuple[Literal["FD-KL", "FD-LM"], ...] = Field(
+        ("FD-KL", "FD-LM"), description="kinds of focal distillation in Table 1"
+    )
     epochs: int = Field(8, ge=1)
     lr: float = Field(0.1, gt=0)
     finetune_epochs: int = Field(1, ge=1)
