@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ..arch import Arch
-from ..intervals import mean_over_seeds
+from ..intervals import Mean, mean_over_seeds
 from ..networks import Job, job_predictions
 from ..workbench import Workbench
 from .base import judge, percent, reference, sweep_seeds, targets, uniform
@@ -141,7 +141,7 @@ def fig1(bench: Workbench) -> tuple[Family, Family]:
 def families(bench: Workbench) -> list[Family]:
     """Families of N ≥ 3: REG-NAS under one reference and as a chain, R0, and independent networks."""
     search = bench.preset.search
-    budgets = list(search.sweep) or three_budgets(bench)[1:]
+    budgets = list(search.sweep) if len(search.sweep) > 1 else three_budgets(bench)[1:]
     return [
         regnas_family(bench, budgets),
         chain_family(bench, budgets),
@@ -171,13 +171,15 @@ def family_claims(found: Sequence[Family]) -> pd.DataFrame:
                     below=0,
                 )
             )
-    pairs = one.pairs()
-    against, among = (pairs[(pairs["small"] == one.members[0].model) == first] for first in (True, False))
-    worst = among.loc[among["nfr_pct"].idxmax()]
+    pairs = {pair: _pair_flips(one, *pair) for pair in combinations(range(len(one.members)), 2)}
+    worst = {
+        first: max((flips for (a, _), flips in pairs.items() if (a == 0) == first), key=np.mean)
+        for first in (True, False)
+    }
     rows.append(
         judge(
-            "The worst pair among targets has no more NFR than the worst against the reference (points)",
-            *(worst[c] - against["nfr_pct"].max() for c in ("nfr_pct", "nfr_low_pct", "nfr_high_pct")),
+            "The worst pair among targets has less NFR than the worst against the reference (points)",
+            *_points(mean_over_seeds(worst[False].astype(float) - worst[True])),
             below=0,
         )
     )
@@ -186,10 +188,17 @@ def family_claims(found: Sequence[Family]) -> pd.DataFrame:
 
 def _among_targets(a: Family, b: Family) -> tuple[float, float, float]:
     """Mean NFR of the pairs without the smallest member, first family minus second, with its interval."""
-    per_pair = []
+    differences = []
     for x, y in combinations(range(1, len(a.members)), 2):
-        flips = [oriented_flips(f.members[x].right, f.members[y].right) for f in (a, b)]
-        few = min(len(rows) for rows in flips)
-        per_pair.append(flips[0][:few].astype(float) - flips[1][:few])
-    mean = mean_over_seeds(np.mean(per_pair, 0))
+        ours, theirs = _pair_flips(a, x, y), _pair_flips(b, x, y)
+        few = min(len(ours), len(theirs))
+        differences.append(ours[:few].astype(float) - theirs[:few])
+    return _points(mean_over_seeds(np.mean(differences, 0)))
+
+
+def _pair_flips(family: Family, a: int, b: int) -> np.ndarray:
+    return oriented_flips(family.members[a].right, family.members[b].right)
+
+
+def _points(mean: Mean) -> tuple[float, float, float]:
     return 100 * mean.mean, 100 * mean.low, 100 * mean.high
