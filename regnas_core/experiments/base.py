@@ -6,7 +6,7 @@ columns end in ``_pct``; intervals are 95 % and stand in ``_low_pct`` and ``_hig
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import product
 
 import numpy as np
@@ -132,6 +132,11 @@ def percent(name: str, mean: Mean) -> dict[str, float]:
         f"{name}_high_pct": 100 * mean.high,
         f"{name}_seed_sd_pct": 100 * mean.seed_sd,
     }
+
+
+def once(seeds: Sequence[int]) -> str:
+    """What a claim says of itself whose interval, after a single search, knows nothing of a search's luck."""
+    return " (one search each)" if len(seeds) == 1 else ""
 
 
 def paired(differences) -> tuple[float, float, float]:

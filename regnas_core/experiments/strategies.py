@@ -47,11 +47,11 @@ def table2_claims(found: Comparison) -> pd.DataFrame:
     table = found.differences(PAIRS["table2"])
     return pd.DataFrame(
         [
-            judge("R1 finds a lower NFR than R0", *row(table, "R1 − R0", "nfr"), below=0),
-            judge("R2 finds a lower NFR than R0", *row(table, "R2 − R0", "nfr"), below=0),
-            judge("R2 + CAS finds a lower NFR than R0", *row(table, "R2+CAS − R0", "nfr"), below=0),
-            judge("R2 + CAS finds a lower NFR than R2", *row(table, "R2+CAS − R2", "nfr"), below=0),
-            judge("R1 finds no higher NFR than R2 + CAS", *row(table, "R1 − R2+CAS", "nfr"), below=0),
+            judge("R1 has a lower NFR than R0", *row(table, "R1 − R0", "nfr"), below=0),
+            judge("R2 has a lower NFR than R0", *row(table, "R2 − R0", "nfr"), below=0),
+            judge("R2 + CAS has a lower NFR than R0", *row(table, "R2+CAS − R0", "nfr"), below=0),
+            judge("R2 + CAS has a lower NFR than R2", *row(table, "R2+CAS − R2", "nfr"), below=0),
+            judge("R1 has a lower NFR than R2 + CAS", *row(table, "R1 − R2+CAS", "nfr"), below=0),
             judge(
                 "R2 + CAS costs less than 0.3 points of Top-1 against R0",
                 *row(table, "R2+CAS − R0", "top1"),
@@ -129,10 +129,16 @@ def table1_claims(found: Comparison) -> pd.DataFrame:
     table = found.differences(PAIRS["table1"])
     return pd.DataFrame(
         [
-            judge(f"{a} has a lower NFR than {b}", *row(table, f"{a} − {b}", "nfr"), below=0)
+            judge(
+                f"{_called(a)} has a lower NFR than {_called(b)}", *row(table, f"{a} − {b}", "nfr"), below=0
+            )
             for a, b in (text.split(" − ") for text in table["comparison"])
         ]
     )
+
+
+def _called(design: str) -> str:
+    return {"independent": "independent training", "R2+CAS": "R2 + CAS"}.get(design, design)
 
 
 # ── Table 3: fine-tuning ─────────────────────────────────────────────────────────────────────────
@@ -179,7 +185,7 @@ def table3_claims(found: Comparison) -> pd.DataFrame:
         claim = {"FD": ("lowers", {"below": 0}), "CE": ("raises", {"above": 0})}[a.split(", ")[1]]
         rows.append(
             judge(
-                f"{a.split(', ')[1]} fine-tuning {claim[0]} the NFR of {b}'s target",
+                f"{a.split(', ')[1]} fine-tuning {claim[0]} the NFR of {_called(b)}'s target",
                 *row(table, f"{a} − {b}", "nfr"),
                 **claim[1],
             )
