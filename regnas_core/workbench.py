@@ -225,7 +225,8 @@ class Workbench:
 
     def cost(self, name: str) -> Cost:
         """The cost called ``name`` for this network; measured latencies are kept in ``runs/latency``."""
-        file = re.sub(r"[^\w.=-]+", "_", f"{self.space.identity}-{pick_device(self.preset.device).type}")
+        where = f"{pick_device(self.preset.device).type}-{torch.get_num_threads()}-threads"
+        file = re.sub(r"[^\w.=-]+", "_", f"{self.space.identity}-{where}")
         return get_cost(name, self.space, self.net, self.runs.parent / "latency" / f"{file}.csv")
 
     @cached_property

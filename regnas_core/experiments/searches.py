@@ -199,16 +199,16 @@ def supernet_claims(bench: Workbench) -> pd.DataFrame:
 def platforms(bench: Workbench) -> pd.DataFrame:
     """R0 and R2 + CAS under budgets of platforms (``search.platforms``) in place of MACs.
 
-    A platform's budget is what the R0 target of Table 2 costs there, so that sizes are comparable, but at
-    least a fifth more than the reference. One row a (platform, design), as :meth:`Comparison.means` gives
-    it, with budget and cost (mean over seeds) in unit.
+    A platform's budget is half way, in ratios, from the reference to the largest network: the geometric mean
+    of their costs. One row a (platform, design), as :meth:`Comparison.means` gives it, with budget and cost
+    (mean over seeds) in unit.
     """
     ref, chosen = reference(bench), sweep_seeds(bench)
-    first, parts = targets(bench, ref, "R0", seeds=[bench.preset.seed])[0], []
+    parts = []
     for platform in bench.preset.search.platforms:
         scale, unit = (1e6, "M") if platform == "params" else (1, "ms")
         cost = bench.cost(platform)
-        budget = max(cost(first), 1.2 * cost(ref)) / scale
+        budget = float(np.sqrt(cost(ref) * cost(bench.space.largest))) / scale
         found = {
             design: targets(bench, ref, design, budget=budget, cost=platform, seeds=chosen)
             for design in ("R0", "R2+CAS")
