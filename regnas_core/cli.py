@@ -93,12 +93,10 @@ def search(
     """Search one target for a reference, and measure it on the test split."""
     from .experiments import reference as find_reference
     from .flip_report import format_table
-    from .presets import parse_overrides
     from .search import parse_reward
-    from .workbench import open_workbench
 
     weights = parse_reward(reward)
-    bench = open_workbench(preset, parse_overrides(changes or []), out=out)
+    bench = _opened(preset, changes, out)
     ref = bench.space.parse(reference) if reference else find_reference(bench)
     found = bench.search(weights, reference=ref, cas=cas, cost=cost, budget=budget, seed=bench.preset.seed)
     if found.stopped:
@@ -212,14 +210,10 @@ def compiled(
     """What torch.compile gives, and takes."""
     import numpy as np
 
-    from .bench import compiled, workload
-    from .supernet import load_supernet
+    from .bench import compiled, random_workload
 
-    options = {} if space.startswith("mini") else {"resolutions": (resolution,)}
-    net, rng = load_supernet(space, "random:0", **options), np.random.default_rng(0)
-    channels, size, _ = net.space.input_shape(net.space.smallest)
-    work = workload(net, (channels, size), 128, 64)
-    _show(compiled(work, [net.space.sample(rng) for _ in range(networks)], device=device), csv, json)
+    work, rng = random_workload(space, resolution, 128, 64), np.random.default_rng(0)
+    _show(compiled(work, [work.net.space.sample(rng) for _ in range(networks)], device=device), csv, json)
 
 
 def _opened(preset: str, changes: list[str] | None, out: Path | None):

@@ -53,10 +53,9 @@ def _controlled(draw: Callable[..., Figure], choices: dict, first: dict, *, slid
     from IPython.display import display
 
     Choice = widgets.SelectionSlider if slide else widgets.Dropdown
+    calm = {"continuous_update": False} if slide else {}  # draws when the slider is let go
     controls = {
-        name: Choice(options=options, value=first[name], description=name, continuous_update=False)
-        if slide
-        else Choice(options=options, value=first[name], description=name)
+        name: Choice(options=options, value=first[name], description=name, **calm)
         for name, options in choices.items()
     }
     screen = widgets.Output()

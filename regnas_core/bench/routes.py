@@ -63,6 +63,14 @@ def workload(net: SuperNet, shape: tuple[int, int], calibration: int, images: in
     return Workload(net, draw(calibration), draw(images), **batches)
 
 
+def random_workload(space: str, resolution: int, calibration: int, images: int, **batches) -> Workload:
+    """A workload for random weights; mini networks have a resolution of their own."""
+    options = {} if space.startswith("mini") else {"resolutions": (resolution,)}
+    net = load_supernet(space, "random:0", **options)
+    channels, size, _ = net.space.input_shape(net.space.smallest)
+    return workload(net, (channels, size), calibration, images, **batches)
+
+
 def generations(
     space: Space, max_cost: float, numbers: Sequence[int] = (1, 20), *, seed: int = 0
 ) -> dict[int, list[Arch]]:
@@ -276,13 +284,11 @@ def evaluate(
         The table of :func:`compare`, and a summary: conditions, ratios (keys end in ``_ratio``), sharing,
         the machine's peak and what share of it the generation route reaches.
     """
-    options = {} if space.startswith("mini") else {"resolutions": (resolution,)}
-    net = load_supernet(space, "random:0", **options)
+    work = random_workload(space, resolution, calibration, images, **(batches or {}))
+    net = work.net
     found = generations(net.space, default_budget(net.space) if budget is None else budget * 1e6)
     names = ("first", "converged")
     groups = {name: archs[:networks] for name, archs in zip(names, found.values(), strict=True)}
-    channels, size, _ = net.space.input_shape(net.space.smallest)
-    work = workload(net, (channels, size), calibration, images, **(batches or {}))
     table = compare(work, groups, baseline=baseline, device=device, progress=progress)
     best = peak(pick_device(device))
     reached = table[table["route"] == "generation"].set_index("group")["gmacs_per_second"]

@@ -15,8 +15,7 @@ from tqdm import tqdm
 
 from ..evaluate import pick_device
 from ..flips import nfr_matrix
-from ..supernet import load_supernet
-from .routes import conditions, default_budget, generations, sharing, workload
+from .routes import conditions, default_budget, generations, random_workload, sharing
 
 POINTS = {
     "population": (1, 4, 12, 48),
@@ -64,11 +63,9 @@ def growth(
 def _point(space: str, axis: str, value: int, fixed: dict[str, int], device: str) -> dict:
     """One point of :func:`growth`: seconds, sharing, and the GPU's memory if there is one."""
     given = {"population": fixed["networks"], "generation": 1, **fixed, axis: value}
-    options = {} if space.startswith("mini") else {"resolutions": (given["resolution"],)}
-    net, number = load_supernet(space, "random:0", **options), given["generation"]
+    work = random_workload(space, given["resolution"], given["calibration"], given["images"])
+    net, number = work.net, given["generation"]
     archs = generations(net.space, default_budget(net.space), (number,))[number][: given["population"]]
-    channels, size, _ = net.space.input_shape(net.space.smallest)
-    work = workload(net, (channels, size), given["calibration"], given["images"])
     evaluator = work.evaluator(device=device)
     evaluator.predict(archs[:1], work.images[:16])  # the first call of a shape is slower
     start = time.perf_counter()

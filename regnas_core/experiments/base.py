@@ -45,12 +45,16 @@ def model_name(bench: Workbench, design: str, mmacs: float) -> str:
 
 def seeds(bench: Workbench) -> range:
     """The preset's consecutive seeds."""
-    return range(bench.preset.seed, bench.preset.seed + bench.preset.seeds)
+    return _consecutive(bench, bench.preset.seeds)
 
 
 def sweep_seeds(bench: Workbench) -> range:
     """The seeds where budgets, λ or platforms are swept."""
-    return range(bench.preset.seed, bench.preset.seed + bench.preset.sweep_seeds)
+    return _consecutive(bench, bench.preset.sweep_seeds)
+
+
+def _consecutive(bench: Workbench, count: int) -> range:
+    return range(bench.preset.seed, bench.preset.seed + count)
 
 
 def targets(
@@ -73,7 +77,7 @@ def targets(
         seeds: by default all of the preset's.
     """
     weights, cas = DESIGNS[design]
-    chosen = range(bench.preset.seed, bench.preset.seed + bench.preset.seeds) if seeds is None else seeds
+    chosen = _consecutive(bench, bench.preset.seeds) if seeds is None else seeds
     given = {"reference": ref, "cas": cas, "budget": budget, "cost": cost}
     return [bench.search(weights, **given, seed=seed).best for seed in chosen]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ..workbench import Workbench
-from .base import judge, once, paired, pearson, reference, seeds, sweep_seeds, targets
+from .base import DESIGNS, judge, once, paired, pearson, reference, seeds, sweep_seeds, targets
 from .comparison import Comparison, group, row
 from .strategies import reference_group, table2
 
@@ -18,9 +18,10 @@ def fig5a(bench: Workbench) -> pd.DataFrame:
     One row a (design, seed, generation): evaluated (architectures so far), reward_pct, top1_pct, nfr_pct.
     """
     ref, parts = reference(bench), []
-    for design, cas in (("R2", False), ("R2+CAS", True)):
+    for design in ("R2", "R2+CAS"):
+        weights, cas = DESIGNS[design]
         for seed in seeds(bench):
-            log = bench.search("R2", reference=ref, cas=cas, seed=seed).log
+            log = bench.search(weights, reference=ref, cas=cas, seed=seed).log
             best = log["score"].cummax().eq(log["score"])  # where the best so far was found
             course = log.where(best)[["score", "top1_pct", "nfr_pct"]].ffill()
             course = course.groupby(log["generation"]).last()
@@ -90,23 +91,14 @@ def fig5b(found: dict[float, Comparison]) -> pd.DataFrame:
 
 
 def sweep_differences(found: dict[float, Comparison]) -> pd.DataFrame:
-    """R2 + CAS minus R0 at every budget, paired; the last row is the mean over budgets."""
+    """R2 + CAS minus R0 at every budget, paired."""
     parts = [c.differences([("R2+CAS", "R0")]).assign(budget=budget) for budget, c in found.items()]
     return pd.concat(parts, ignore_index=True)
 
 
 def fig5b_claims(found: dict[float, Comparison]) -> pd.DataFrame:
     """Claim 6: R2 + CAS beats R0 at every size; and a smaller gap in accuracy does not mean fewer flips."""
-    rows = []
-    for budget, c in found.items():
-        table = c.differences([("R2+CAS", "R0")])
-        rows.append(
-            judge(
-                f"R2 + CAS has a lower NFR than R0 at {budget:g} M{once(c['R0'].seeds)}",
-                *row(table, "R2+CAS − R0", "nfr"),
-                below=0,
-            )
-        )
+    rows = [_regnas_wins(c, f" at {budget:g} M{once(c['R0'].seeds)}") for budget, c in found.items()]
     points = pd.concat(
         [c.by_seed().iloc[1:].assign(base=c.reference.right.mean() * 100) for c in found.values()]
     )
@@ -124,8 +116,7 @@ def fig5b_claims(found: dict[float, Comparison]) -> pd.DataFrame:
 def appendix_b(bench: Workbench) -> pd.DataFrame:
     """App. B: what searches with R = Top-1 − λ · NFR find, λ from 0 (R0) over 1 (R2) to ∞ (R1).
 
-    One row a (λ, seed): ratio (λ2 / λ1), model, and size, Top-1 and NFR on the test split; with the mean and
-    its interval over seeds and images in the columns of :meth:`Comparison.means`.
+    One row a λ: ratio (λ2 / λ1), and the columns of :meth:`Comparison.means`, on the test split.
     """
     ref, chosen = reference(bench), sweep_seeds(bench)
     weights = {0.0: "R0", 1.0: "R2", np.inf: "R1"} | {x: (1.0, x) for x in bench.preset.search.ratios}
@@ -185,15 +176,13 @@ def supernets(bench: Workbench) -> pd.DataFrame:
 
 def supernet_claims(bench: Workbench) -> pd.DataFrame:
     """Whether R2 + CAS has a lower NFR than R0 in each super-network."""
-    rows = []
-    for other in (bench, *bench.companions):
-        table = table2(other, ("R0", "R2+CAS")).differences([("R2+CAS", "R0")])
-        rows.append(
-            judge(
-                f"R2 + CAS has a lower NFR than R0: {other.name}", *row(table, "R2+CAS − R0", "nfr"), below=0
-            )
-        )
-    return pd.DataFrame(rows)
+    every = (bench, *bench.companions)
+    return pd.DataFrame([_regnas_wins(table2(other, ("R0", "R2+CAS")), f": {other.name}") for other in every])
+
+
+def _regnas_wins(found: Comparison, where: str) -> dict:
+    table = found.differences([("R2+CAS", "R0")])
+    return judge(f"R2 + CAS has a lower NFR than R0{where}", *row(table, "R2+CAS − R0", "nfr"), below=0)
 
 
 def platforms(bench: Workbench) -> pd.DataFrame:
