@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from functools import cache
 from itertools import combinations
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from oracle import inputs, members, supernet, used
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from regnas_core import SuperNet, get_space, layers
+from regnas_core import SuperNet, get_space
 from regnas_core.layers import read
 from regnas_core.space import Arch, Space
 from regnas_core.supernet import random_weights
@@ -23,49 +22,6 @@ SPACES = {
     "small": get_space("mini", image=(2, 24, 20), classes=3, widths=(6, 6), strides=(1, 2), depths=(1, 2, 3)),
     "one stage": get_space("mini", image=(1, 16, 16), classes=3, widths=(8,), strides=(2,)),
 }
-
-
-@cache
-def members(name: str) -> tuple[Arch, ...]:
-    """The extremes, random architectures, and random architectures that contain those."""
-    space, rng = SPACES[name], np.random.default_rng(0)
-    free = [space.sample(rng) for _ in range(4)]
-    return space.smallest, space.largest, *free, *(space.sample(rng, containing=a) for a in free)
-
-
-@cache
-def supernet(name: str) -> SuperNet:
-    """Random float64 weights, no entry of which is zero or one."""
-    space, generator = SPACES[name], torch.Generator().manual_seed(1)
-    weights = {
-        n: torch.randn(w.shape, generator=generator, dtype=torch.float64) * 0.5
-        for n, w in random_weights(space, 0).items()
-    }
-    return SuperNet(space, weights, (0.5,), (0.25,))
-
-
-def inputs(space: Space, n: int = 4) -> Tensor:
-    generator = torch.Generator().manual_seed(2)
-    return torch.randn(n, *space.input_shape(), generator=generator, dtype=torch.float64)
-
-
-def affine(op, x: Tensor, weights) -> Tensor:
-    """BatchNorm whose statistics do not hide the shifts of earlier layers."""
-    scale, shift = (read(weights, region).view(1, -1, 1, 1) for region in op.regions)
-    return x * scale + shift
-
-
-@cache
-def used(name: str, arch: Arch) -> dict[str, Tensor]:
-    """Masks of the entries that the logits depend on: their gradient is not zero."""
-    net = supernet(name)
-    weights = {n: w.clone().requires_grad_() for n, w in net.weights.items()}
-    with pytest.MonkeyPatch.context() as patch:
-        smooth = {"relu": lambda x, inplace: x + x.sin() / 2}  # and never flat for long
-        patch.setattr(layers, "_ACTIVATIONS", smooth)
-        logits = SuperNet(net.space, weights, net.mean, net.std).forward(arch, inputs(net.space), affine)
-    (logits * torch.arange(1.0, 1 + logits.numel()).view_as(logits)).sum().backward()
-    return {n: torch.zeros_like(w, dtype=bool) if w.grad is None else w.grad != 0 for n, w in weights.items()}
 
 
 def in_regions(space: Space, arch: Arch) -> dict[str, Tensor]:
@@ -107,26 +63,26 @@ def described(net: SuperNet, arch: Arch, x: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("name", SPACES)
 def test_logits_are_those_of_the_network_as_it_is_described(name):
-    net = supernet(name)
+    net = supernet(SPACES[name])
     x = inputs(net.space)
-    for arch in members(name):
+    for arch in members(SPACES[name]):
         torch.testing.assert_close(net.forward(arch, x), described(net, arch, x), rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("name", SPACES)
 def test_the_logits_depend_on_exactly_the_weights_in_the_regions(name):
     space = SPACES[name]
-    for arch in members(name):
-        found, expected = used(name, arch), in_regions(space, arch)
+    for arch in members(SPACES[name]):
+        found, expected = used(SPACES[name], arch), in_regions(space, arch)
         assert [n for n in expected if not found[n].equal(expected[n])] == []
         assert sum(int(mask.sum()) for mask in found.values()) == space.params(arch)
 
 
 @pytest.mark.parametrize("name", SPACES)
 def test_weights_outside_the_regions_may_be_anything(name):
-    net = supernet(name)
+    net = supernet(SPACES[name])
     x = inputs(net.space)
-    for arch in members(name):
+    for arch in members(SPACES[name]):
         masks = in_regions(net.space, arch)
         poisoned = {n: w.where(masks[n], torch.nan) for n, w in net.weights.items()}
         assert SuperNet(net.space, poisoned, net.mean, net.std).forward(arch, x).equal(net.forward(arch, x))
@@ -135,8 +91,8 @@ def test_weights_outside_the_regions_may_be_anything(name):
 @pytest.mark.parametrize("name", SPACES)
 def test_shared_weights_and_containment_are_those_of_the_differentiated_weights(name):
     space, contained = SPACES[name], 0
-    for a, b in combinations(members(name), 2):
-        first, second = used(name, a), used(name, b)
+    for a, b in combinations(members(SPACES[name]), 2):
+        first, second = used(SPACES[name], a), used(SPACES[name], b)
         shared = sum(int((first[n] & second[n]).sum()) for n in first)
         assert space.shared_weights(a, b) == space.shared_weights(b, a) == shared
         for big, small in ((first, second), (second, first)):
@@ -148,8 +104,8 @@ def test_shared_weights_and_containment_are_those_of_the_differentiated_weights(
 
 @pytest.mark.parametrize("name", SPACES)
 def test_macs_and_params_are_those_of_the_extracted_module(name):
-    net = supernet(name)
-    for arch in members(name):
+    net = supernet(SPACES[name])
+    for arch in members(SPACES[name]):
         module = net.extract(arch)
         with FlopCounterMode(display=False) as counter:
             module(inputs(net.space, 2))
@@ -165,7 +121,7 @@ def test_smaller_choices_are_the_inner_and_leading_parts_of_larger_ones():
     genes = {name: [v if v is not None else 0 for v in values] for name, values in small.genes.items()}
     wide = space.arch(**(genes | {"e": [3] * 12}))
     tall = space.arch(**(genes | {"ks": [5] * 12}))
-    a, b, c = (used("mini", arch) for arch in (small, wide, tall))
+    a, b, c = (used(SPACES["mini"], arch) for arch in (small, wide, tall))
     kernel, project = "stages.0.1.depthwise.weight", "stages.0.1.project.weight"
     assert torch.nonzero(a[kernel][0, 0]).unique().tolist() == [2, 3, 4]
     assert torch.nonzero(c[kernel][0, 0]).unique().tolist() == [1, 2, 3, 4, 5]

@@ -11,14 +11,14 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracle import inputs, members, supernet, used
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from regnas_core import SuperNet, get_space, layers
+from regnas_core import SuperNet, get_space
 from regnas_core.errors import GeneError
 from regnas_core.layers import read
-from regnas_core.space import Arch, Space
-from regnas_core.supernet import random_weights
+from regnas_core.space import Arch
 
 FEW = {"multipliers": (0.75, 1.0), "expansions": (0.5, 0.625), "depths": (1, 2)}
 SPACES = {
@@ -31,49 +31,6 @@ SPACES = {
 }
 TINY = get_space("mini-resnet", image=(1, 8, 8), stem=4, widths=(16, 24), strides=(1, 2), **FEW)
 seeds = st.integers(0, 2**32 - 1)
-
-
-@cache
-def members(name: str) -> tuple[Arch, ...]:
-    """The extremes, random architectures, and random architectures that contain those."""
-    space, rng = SPACES[name], np.random.default_rng(0)
-    free = [space.sample(rng) for _ in range(4)]
-    return space.smallest, space.largest, *free, *(space.sample(rng, containing=a) for a in free)
-
-
-@cache
-def supernet(name: str) -> SuperNet:
-    """Random float64 weights, no entry of which is zero or one."""
-    space, generator = SPACES[name], torch.Generator().manual_seed(1)
-    weights = {
-        n: torch.randn(w.shape, generator=generator, dtype=torch.float64) * 0.5
-        for n, w in random_weights(space, 0).items()
-    }
-    return SuperNet(space, weights, (0.5,), (0.25,))
-
-
-def inputs(space: Space, n: int = 4) -> Tensor:
-    generator = torch.Generator().manual_seed(2)
-    return torch.randn(n, *space.input_shape(), generator=generator, dtype=torch.float64)
-
-
-def affine(op, x: Tensor, weights) -> Tensor:
-    """BatchNorm whose statistics do not hide the shifts of earlier layers."""
-    scale, shift = (read(weights, region).view(1, -1, 1, 1) for region in op.regions)
-    return x * scale + shift
-
-
-@cache
-def used(name: str, arch: Arch) -> dict[str, Tensor]:
-    """Masks of the entries that the logits depend on: their gradient is not zero."""
-    net = supernet(name)
-    weights = {n: w.clone().requires_grad_() for n, w in net.weights.items()}
-    with pytest.MonkeyPatch.context() as patch:
-        smooth = {"relu": lambda x, inplace: x + x.sin() / 2}  # and never flat for long
-        patch.setattr(layers, "_ACTIVATIONS", smooth)
-        logits = SuperNet(net.space, weights, net.mean, net.std).forward(arch, inputs(net.space, 2), affine)
-    (logits * torch.arange(1.0, 1 + logits.numel()).view_as(logits)).sum().backward()
-    return {n: torch.zeros_like(w, dtype=bool) if w.grad is None else w.grad != 0 for n, w in weights.items()}
 
 
 def described(net: SuperNet, arch: Arch, x: Tensor) -> Tensor:
@@ -105,24 +62,24 @@ def described(net: SuperNet, arch: Arch, x: Tensor) -> Tensor:
 # ── the network ──────────────────────────────────────────────────────────────────────────────────
 @pytest.mark.parametrize("name", SPACES)
 def test_logits_are_those_of_the_network_as_it_is_described(name):
-    net = supernet(name)
+    net = supernet(SPACES[name])
     x = inputs(net.space)
-    for arch in members(name):
+    for arch in members(SPACES[name]):
         torch.testing.assert_close(net.forward(arch, x), described(net, arch, x), rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("name", SPACES)
 def test_an_extracted_network_has_the_logits_of_the_super_network(name):
-    net = supernet(name)
+    net = supernet(SPACES[name])
     x = inputs(net.space)
-    for arch in members(name):
+    for arch in members(SPACES[name]):
         torch.testing.assert_close(net.extract(arch).train()(x), net.forward(arch, x), rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("name", SPACES)
 def test_macs_and_params_are_those_of_the_extracted_module(name):
-    net = supernet(name)
-    for arch in members(name):
+    net = supernet(SPACES[name])
+    for arch in members(SPACES[name]):
         module = net.extract(arch)
         with FlopCounterMode(display=False) as counter:
             module(inputs(net.space, 2))
@@ -136,12 +93,12 @@ def test_macs_and_params_are_those_of_the_extracted_module(name):
 @pytest.mark.parametrize("name", SPACES)
 def test_the_logits_depend_on_exactly_the_weights_in_the_regions(name):
     space = SPACES[name]
-    for arch in members(name):
+    for arch in members(SPACES[name]):
         expected = {n: torch.zeros(shape, dtype=bool) for n, shape in space.tensors.items()}
         for step in space.steps(arch):
             for region in step.regions:
                 read(expected, region).fill_(True)
-        found = used(name, arch)
+        found = used(SPACES[name], arch, 2)
         assert [n for n in expected if not found[n].equal(expected[n])] == []
         assert sum(int(mask.sum()) for mask in found.values()) == space.params(arch)
 
@@ -149,8 +106,8 @@ def test_the_logits_depend_on_exactly_the_weights_in_the_regions(name):
 @pytest.mark.parametrize("name", SPACES)
 def test_shared_weights_and_containment_are_those_of_the_differentiated_weights(name):
     space, contained = SPACES[name], 0
-    for a, b in itertools.permutations(members(name), 2):
-        first, second = used(name, a), used(name, b)
+    for a, b in itertools.permutations(members(SPACES[name]), 2):
+        first, second = used(SPACES[name], a, 2), used(SPACES[name], b, 2)
         assert space.shared_weights(a, b) == sum(int((first[n] & second[n]).sum()) for n in first)
         inside = all(first[n][second[n]].all() for n in first)
         assert space.contains(a, b) == inside
