@@ -82,7 +82,8 @@ def search(
         float | None, typer.Option(help="In the cost's unit; by default the preset's, in million MACs.")
     ] = None,
     cost: Annotated[
-        str, typer.Option(help="macs or params (millions), note10 or latency (ms, measured here).")
+        str,
+        typer.Option(help="macs or params (millions); note10, latency (here) or a table's path (ms)."),
     ] = "macs",
     reference: Annotated[
         str | None, typer.Option(help="Genes of the reference as JSON; searched for by default.")
@@ -158,6 +159,42 @@ def growth(
     from .bench import growth
 
     _show(growth(space, device=device), csv, json)
+
+
+@bench.command()
+def latency(
+    csv: Annotated[Path, typer.Option(help="The table; one of the same conditions is completed.")],
+    preset: Preset = "demo",
+    changes: Set = None,
+    batch: Annotated[int, typer.Option(help="Images a batch.")] = 1,
+    threads: Annotated[int | None, typer.Option(help="Of PyTorch on a CPU; all cores by default.")] = None,
+    repeats: Annotated[int, typer.Option(help="Rounds that count.")] = 100,
+) -> None:
+    """Time every layer that the preset's super-network can have; searches take the table as a budget.
+
+    Use it, here or on another machine, as `regnas search --cost TABLE.csv --budget MS`.
+    """
+    import pandas as pd
+
+    from .flip_report import format_table
+    from .latency import LatencyTable
+    from .presets import load_preset, parse_overrides
+    from .spaces import get_space
+    from .supernet import SuperNet, random_weights
+
+    chosen = load_preset(preset, parse_overrides(changes or []))
+    space = get_space(chosen.supernet.space, **chosen.supernet.options)
+    net = SuperNet(space, random_weights(space, 0), *space.normalisation)
+    options = {"device": chosen.device, "batch": batch, "threads": threads, "repeats": repeats}
+    table = LatencyTable(net, csv, **options)
+    table.measure()
+    ends = {"smallest": space.smallest, "largest": space.largest}
+    rows = [
+        {"network": name, "mmacs": space.macs(a) / 1e6, "steps_ms": table(a), "whole_ms": table.network_ms(a)}
+        for name, a in ends.items()
+    ]
+    typer.echo(f"{len(table.frame)} steps of {space.name} in {csv}; as their sum, and timed in one go:\n")
+    typer.echo(format_table(pd.DataFrame(rows)))
 
 
 @bench.command("flips")

@@ -1,4 +1,4 @@
-"""What a budget can be in: MACs, parameters, a phone's published latency, or latency measured here.
+"""What a budget can be in: MACs, parameters, or latency: a phone's, a recorded one, or this machine's.
 
 A cost is a function of an architecture. Whatever draws or searches takes one as ``cost=``, beside a
 budget in its units, ``max_cost=``.
@@ -6,10 +6,12 @@ budget in its units, ``max_cost=``.
 
 from __future__ import annotations
 
+import csv
+import json
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -21,9 +23,13 @@ if TYPE_CHECKING:
     from .space import Cost, Space
     from .supernet import SuperNet
 
-NOTE10 = Path(__file__).parent / "tables" / "note10.csv"
+NAMES = ("macs", "params", "note10", "latency")
+TABLES = Path(__file__).parent / "tables"
+NOTE10 = TABLES / "note10.csv"
 NOTE10_SPACE = "ofa-mbv3-w1.2"
 Row = tuple[str, ...]  # layer, input, output, and of a block expand, kernel, stride, idskip, se, hs
+COLUMNS = dict(step=str, input=str, batch=int, median_ms=float, q25_ms=float, q75_ms=float, repeats=int)
+Key = tuple[str, str]  # a step's key, and the shape of its input
 
 
 def get_cost(name: str, space: Space, net: SuperNet | None = None, path: str | Path | None = None) -> Cost:
@@ -31,7 +37,8 @@ def get_cost(name: str, space: Space, net: SuperNet | None = None, path: str | P
 
     Args:
         name: ``"macs"`` (multiply-accumulates of one image), ``"params"`` (learned weights), ``"note10"``
-            (ms, :func:`note10`), or ``"latency"`` (ms, :class:`~regnas_core.latency.LatencyTable`).
+            (ms, :func:`note10`), ``"latency"`` (ms, :class:`~regnas_core.latency.LatencyTable`), or the
+            path of a latency table that was recorded, here or elsewhere (ms, :func:`recorded_latency`).
         space: the search space.
         net: for ``"latency"``: a super-network of that space; by default one with random weights.
         path: for ``"latency"``: the table's file; by default it is not kept.
@@ -44,15 +51,29 @@ def get_cost(name: str, space: Space, net: SuperNet | None = None, path: str | P
     >>> get_cost("params", space)(space.smallest)
     24932
     """
+    if is_recorded(name):
+        return recorded_latency(space, name)
+    if name not in NAMES:
+        raise RegnasError(
+            f"Unknown cost {name!r}; choose one of {', '.join(NAMES)}, or the path of a latency table (.csv)."
+        )
     makers = {
         "macs": lambda: space.macs,
         "params": lambda: parameters(space),
         "note10": lambda: note10(space),
         "latency": lambda: _latency(space, net, path),
     }
-    if name not in makers:
-        raise RegnasError(f"Unknown cost {name!r}; choose one of {', '.join(makers)}.")
     return makers[name]()
+
+
+def is_recorded(name: str) -> bool:
+    """Whether a cost's name is the path of a recorded latency table."""
+    return name.endswith(".csv")
+
+
+def unit(name: str) -> tuple[float, str]:
+    """(1e6, "M") of MACs and parameters, which budgets give in millions; (1, "ms") of latencies."""
+    return (1e6, "M") if name in ("macs", "params") else (1, "ms")
 
 
 def parameters(space: Space) -> Cost:
@@ -65,6 +86,76 @@ def _latency(space: Space, net: SuperNet | None, path: str | Path | None) -> Cos
     from .supernet import SuperNet, random_weights
 
     return LatencyTable(net or SuperNet(space, random_weights(space, 0), *space.normalisation), path)
+
+
+# ── tables of latencies ─────────────────────────────────────────────────────────────────────────
+def recorded_latency(space: Space, path: str | Path) -> Cost:
+    """Latency in ms of a batch on the machine where a table was recorded: the sum of its steps' medians.
+
+    ``regnas bench latency`` records one. Nothing is timed here, so a search by it can be repeated anywhere.
+
+    Args:
+        space: the search space.
+        path: the table; a name alone may also be one that comes with the package, in ``tables``.
+
+    Raises:
+        RegnasError: there is no such table, it is not whole, or of another space; or, of the returned
+            function, it lacks a step of the architecture.
+    """
+    path = Path(path).expanduser()
+    found = next((p for p in (path, TABLES / path.name) if p.is_file()), None)
+    if found is None:
+        known = ", ".join(recorded_tables(space)) or "none of this space"
+        raise RegnasError(
+            f"There is no latency table {path}. Record one with `regnas bench latency --csv {path}`, "
+            f"or take one that comes with the package: {known}."
+        )
+    conditions, rows = read_latencies(found)
+    if conditions.get("space") != space.identity:
+        raise RegnasError(
+            f"The latencies in {found} are of {conditions.get('space')}, not of {space.identity}. "
+            "Record a table of this space with `regnas bench latency`."
+        )
+    median = list(COLUMNS).index("median_ms") - len(COLUMNS)
+
+    def latency_ms(arch: Arch) -> float:
+        keys = [latency_key(*place) for place in space.places(arch)]
+        if missing := [key for key in keys if key not in rows]:
+            raise RegnasError(
+                f"{found} lacks the step {missing[0][0]!r} on an input of {missing[0][1]}. Record it again."
+            )
+        return sum(rows[key][median] for key in keys)
+
+    return latency_ms
+
+
+def recorded_tables(space: Space) -> list[str]:
+    """Names of the recorded tables of a space that come with the package."""
+    tables = [path for path in sorted(TABLES.glob("*.csv")) if path != NOTE10]
+    return [path.name for path in tables if read_latencies(path)[0].get("space") == space.identity]
+
+
+def latency_key(step: Step, shape: Shape) -> Key:
+    """What a table of latencies calls a step and the shape of its input (C x H x W)."""
+    return " ".join(map(str, step.key)), "x".join(map(str, shape))
+
+
+def read_latencies(path: Path) -> tuple[dict[str, Any], dict[Key, tuple]]:
+    """Conditions and rows (batch, median, quartiles, repeats) of a file by :class:`LatencyTable`.
+
+    Raises:
+        RegnasError: it is no such file, or not whole.
+    """
+    head, _, table = path.read_bytes().decode(errors="replace").partition("\n")
+    try:
+        found = dict(json.loads(head.removeprefix("# ")))
+        names, *lines = csv.reader(table.splitlines())
+        if names != list(COLUMNS) or not table.endswith("\n"):
+            raise ValueError("columns are missing, or the end")
+        rows = [[kind(v) for kind, v in zip(COLUMNS.values(), line, strict=True)] for line in lines]
+    except (ValueError, TypeError):
+        raise RegnasError(f"{path} is no whole latency table. Give another path.") from None
+    return found, {(step, inp): tuple(values) for step, inp, *values in rows}
 
 
 # ── once-for-all's table of a Samsung Note10 ─────────────────────────────────────────────────────

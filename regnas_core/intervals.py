@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy import optimize, stats
 
 from .flips import rate_interval
 
 
 class Mean(NamedTuple):
-    """A mean with its confidence interval, and its standard deviation over seeds (nan for one seed)."""
+    """A mean with its confidence interval, its standard deviation over seeds (nan for one), and a p-value.
+
+    ``p`` is two-sided, of the hypothesis that the mean is 0: one minus the level at which the interval would
+    end at 0. It makes sense of differences.
+    """
 
     mean: float
     low: float
     high: float
     seed_sd: float
+    p: float
 
 
 def mean_over_seeds(values: np.ndarray, level: float = 0.95) -> Mean:
@@ -39,14 +45,24 @@ def mean_over_seeds(values: np.ndarray, level: float = 0.95) -> Mean:
     values = np.atleast_2d(np.asarray(values, dtype=np.float64))
     seeds, images = values.shape
     per_seed, per_image = values.mean(1), values.mean(0)
-    half = stats.norm.ppf((1 + level) / 2) * per_image.std(ddof=1) / np.sqrt(images)
-    sd = float("nan")
-    if seeds > 1:
-        sd = float(per_seed.std(ddof=1))
-        half = np.hypot(half, stats.t.ppf((1 + level) / 2, seeds - 1) * sd / np.sqrt(seeds))
-    mean = float(values.mean())
-    low, high = float(mean - half), float(mean + half)
-    return Mean(mean, max(low, 0.0), min(high, 1.0), sd) if is_rate else Mean(mean, low, high, sd)
+    sd = float(per_seed.std(ddof=1)) if seeds > 1 else float("nan")
+
+    def half(quantile: float) -> float:
+        over_images = stats.norm.ppf(quantile) * per_image.std(ddof=1) / np.sqrt(images)
+        over_seeds = stats.t.ppf(quantile, seeds - 1) * sd / np.sqrt(seeds) if seeds > 1 else 0.0
+        return float(np.hypot(over_images, over_seeds))
+
+    mean, width = float(values.mean()), half((1 + level) / 2)
+    low, high, p = mean - width, mean + width, _p_value(abs(mean), half)
+    return Mean(mean, max(low, 0.0), min(high, 1.0), sd, p) if is_rate else Mean(mean, low, high, sd, p)
+
+
+def _p_value(distance: float, half: Callable[[float], float]) -> float:
+    """Two-sided p-value of a mean at a distance from 0, from how its interval's half-width grows."""
+    extreme = 1 - 1e-12
+    if half(extreme) <= distance:  # also where nothing varies
+        return 0.0 if distance else 1.0
+    return 2 * (1 - optimize.brentq(lambda quantile: half(quantile) - distance, 0.5, extreme))
 
 
 def rate_intervals(counts: np.ndarray, n: int, level: float = 0.95) -> np.ndarray:

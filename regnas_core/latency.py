@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import platform
@@ -20,6 +19,7 @@ import torch
 from tqdm import tqdm
 
 from .arch import Arch
+from .cost import COLUMNS, Key, latency_key, read_latencies
 from .errors import RegnasError
 from .evaluate import pick_device
 from .files import write_atomically
@@ -28,9 +28,7 @@ from .steps import BatchNorm, Op, Residual, Shape, Step
 from .supernet import SuperNet
 
 PATIENCE = 100  # draws without a new step after which a table counts as full
-COLUMNS = dict(step=str, input=str, batch=int, median_ms=float, q25_ms=float, q75_ms=float, repeats=int)
 Work = Callable[[], object]
-Key = tuple[str, str]  # a step's key, and the shape of its input
 
 
 class LatencyTable:
@@ -135,7 +133,7 @@ class LatencyTable:
         known, idle = set(self._rows), 0
         while idle < PATIENCE:
             arch = self.net.space.sample(rng)
-            keys = {_key(*place) for place in self.net.space.places(arch)}
+            keys = {latency_key(*place) for place in self.net.space.places(arch)}
             idle = idle + 1 if keys <= known else 0
             if not idle:
                 known |= keys
@@ -144,7 +142,7 @@ class LatencyTable:
     def _complete(self, arch: Arch) -> list[Key]:
         """Keys of the architecture's steps, all of which are in the table afterwards, and in its file."""
         steps = list(self.net.space.places(arch))
-        keys = [_key(*place) for place in steps]
+        keys = [latency_key(*place) for place in steps]
         if not self._rows.keys() >= set(keys):
             times = self._time([self._work([step], shape) for step, shape in steps])
             quartiles = np.quantile(times, (0.5, 0.25, 0.75), axis=0).T.round(6)  # to the nanosecond
@@ -179,15 +177,7 @@ class LatencyTable:
         path.write_text(f"# {head}\n{self.frame.to_csv(index=False)}", encoding="utf-8")
 
     def _read(self) -> None:
-        head, _, table = self.path.read_bytes().decode(errors="replace").partition("\n")
-        try:
-            found = dict(json.loads(head.removeprefix("# ")))
-            names, *lines = csv.reader(table.splitlines())
-            if names != list(COLUMNS) or not table.endswith("\n"):
-                raise ValueError("columns are missing, or the end")
-            rows = [[kind(v) for kind, v in zip(COLUMNS.values(), line, strict=True)] for line in lines]
-        except (ValueError, TypeError):
-            raise RegnasError(f"{self.path} is no whole latency table. Give another path.") from None
+        found, rows = read_latencies(self.path)
         for name, here in self.conditions.items():
             if found.get(name) != here:
                 raise RegnasError(
@@ -195,11 +185,7 @@ class LatencyTable:
                     f"{here}; they do not compare. Give another path, or move the file away."
                 )
         self.date = found.get("date", self.date)
-        self._rows = {(step, inp): tuple(values) for step, inp, *values in rows}
-
-
-def _key(step: Step, shape: Shape) -> Key:
-    return " ".join(map(str, step.key)), "x".join(map(str, shape))
+        self._rows = rows
 
 
 def _norms(ops: Iterable[Op]) -> Iterator[BatchNorm]:

@@ -18,6 +18,7 @@ import torch
 
 from .arch import Arch
 from .cost import get_cost
+from .cost import unit as cost_unit
 from .data import Dataset, ImageSet, load_dataset
 from .errors import PresetError, RegnasError
 from .evaluate import Evaluator, pick_device
@@ -183,7 +184,7 @@ class Workbench:
             reference: network that flips are counted against; None for R0 alone.
             cas: whether the target must contain the reference.
             cost: what the budget is in, by :func:`regnas_core.cost.get_cost`: ``"macs"`` or ``"params"``
-                (millions), ``"note10"`` or ``"latency"`` (ms).
+                (millions), ``"note10"``, ``"latency"`` or a recorded table's path (ms).
             budget: in this unit; the preset's target budget in million MACs by default.
             seed: of the evolution.
             label: file name of the log; made from the reward by default.
@@ -196,7 +197,7 @@ class Workbench:
             budget = s.target_mmacs
         if score is None:
             score = self.score(weights, reference) if s.racing is None else race(self, weights, reference)
-        scale, unit = (1e6, "M") if cost in ("macs", "params") else (1, "ms")
+        scale, unit = cost_unit(cost)
         result = evolve(
             self.space,
             score,

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from regnas_core import cli
+from regnas_core import cli, get_space
+from regnas_core.cost import get_cost
 
 run = CliRunner().invoke
 
@@ -59,3 +60,14 @@ def test_a_foreseen_error_is_one_message_and_exit_code_1(arguments, message, mon
     assert stop.value.code == 1
     assert error.startswith("Error: ") and message in error
     assert "Traceback" not in error
+
+
+def test_a_recorded_table_of_latencies_is_a_budget(tmp_path):
+    options = {"kernels": (3,), "expansions": (2,), "depths": (1, 2)}
+    path, change = tmp_path / "here.csv", "supernet.options={kernels: [3], expansions: [2], depths: [1, 2]}"
+    done = run(cli.app, ["bench", "latency", "--csv", str(path), "--repeats", "1", "--set", change])
+    assert done.exit_code == 0, done.output
+    assert "smallest" in done.output and "largest" in done.output
+    space = get_space("mini", **options)
+    cost = get_cost(str(path), space)
+    assert cost(space.largest) > 0

@@ -19,9 +19,10 @@ import yaml
 
 from regnas_core import evolve, get_space, load_supernet
 from regnas_core.arch import Arch
-from regnas_core.cost import NOTE10, get_cost, note10, parameters
+from regnas_core.cost import NOTE10, get_cost, note10, parameters, recorded_tables
 from regnas_core.errors import GeneError, InfeasibleError, RegnasError
 from regnas_core.latency import COLUMNS, LatencyTable
+from regnas_core.presets import load_preset
 from regnas_core.resources import data_root
 
 RESOLUTIONS = (160, 176, 192, 208, 224)
@@ -48,7 +49,7 @@ def test_latency_by_name(tmp_path):
 
 def test_an_unknown_cost_is_refused():
     with pytest.raises(
-        RegnasError, match="Unknown cost 'flops'; choose one of macs, params, note10, latency"
+        RegnasError, match="Unknown cost 'flops'; choose one of macs, params, note10, latency, or the path"
     ):
         get_cost("flops", SPACE)
 
@@ -185,6 +186,42 @@ def no_clock(work):
 
 def table(path=None, timer=no_clock, net=NET, **options) -> LatencyTable:
     return LatencyTable(net, path, device="cpu", timer=timer, **{"warmup": 0, "repeats": 3, **options})
+
+
+def test_a_recorded_table_is_a_cost_on_any_machine(tmp_path):
+    recorded = table(tmp_path / "t.csv", Clock(extra=(8, 0, 1)))
+    recorded.measure(progress=False)
+    cost = get_cost(str(tmp_path / "t.csv"), SPACE)
+    for seed in range(20):
+        arch = SPACE.sample(np.random.default_rng(seed))
+        assert cost(arch) == recorded(arch)
+
+
+def test_a_recorded_table_says_what_it_lacks(tmp_path):
+    table(tmp_path / "t.csv", Clock())(SMALL)
+    cost = get_cost(str(tmp_path / "t.csv"), SPACE)
+    assert cost(SMALL) > 0
+    with pytest.raises(RegnasError, match=r"t\.csv lacks the step '.*' on an input of .*\. Record it again"):
+        cost(LARGE)
+    with pytest.raises(RegnasError, match=r"of mini.*, not of mini"):
+        get_cost(str(tmp_path / "t.csv"), get_space("mini"))
+    with pytest.raises(RegnasError, match=r"no latency table .*nowhere\.csv.*regnas bench latency"):
+        get_cost("nowhere.csv", SPACE)
+
+
+@pytest.mark.parametrize("preset", ["demo", "cifar10"])
+def test_the_packaged_tables_know_every_network(preset):
+    chosen = load_preset(preset)
+    space = get_space(chosen.supernet.space, **chosen.supernet.options)
+    rng = np.random.default_rng(0)
+    archs = [space.smallest, space.largest, *(space.sample(rng) for _ in range(500))]
+    tables = recorded_tables(space)
+    assert len(tables) == 2
+    assert {name for name in chosen.search.platforms if name.endswith(".csv")} <= {*tables}
+    for name in tables:
+        cost = get_cost(name, space)
+        times = np.array([cost(arch) for arch in archs])
+        assert times.argmin() == 0 and times[1] > 0.9 * times.max()  # noise aside, larger is slower
 
 
 def test_latency_is_the_sum_of_medians():

@@ -65,6 +65,26 @@ def test_three_seeds_by_hand():
     assert (found.low, found.high) == pytest.approx((0.5 - half, 0.5 + half))
 
 
+@pytest.mark.parametrize("seeds", [1, 2, 3])
+def test_the_p_value_is_where_the_interval_ends_at_0(seeds):
+    values = np.random.default_rng(3).normal(0.3, 1, (seeds, 40))
+    p = mean_over_seeds(values).p
+    assert 0.01 < p < 0.9
+    assert mean_over_seeds(values, 1 - p).low == pytest.approx(0, abs=1e-9)
+    assert mean_over_seeds(-values).p == pytest.approx(p)
+
+
+def test_the_p_value_of_one_seed_is_a_z_tests():
+    values = np.random.default_rng(4).normal(0.2, 1, 200)
+    z = values.mean() / (values.std(ddof=1) / math.sqrt(200))
+    assert mean_over_seeds(values).p == pytest.approx(2 * stats.norm.sf(abs(z)))
+
+
+def test_p_values_where_nothing_varies():
+    assert mean_over_seeds(np.zeros((2, 9))).p == 1
+    assert mean_over_seeds(np.ones((2, 9))).p == 0
+
+
 def test_the_level_sets_the_width():
     values = np.random.default_rng(0).random((1, 30))
     widths = [np.diff(mean_over_seeds(values, level)[1:3])[0] for level in (0.5, 0.95, 0.99)]

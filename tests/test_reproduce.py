@@ -67,8 +67,8 @@ def test_the_report_opens_with_verdicts_and_prints_tables(tmp_path, monkeypatch)
         nbformat.write(nb, output)
         figures = tmp_path / "figures" / "demo"
         figures.mkdir(parents=True)
-        columns = "number,claim,value,low,high,verdict"
-        rows = "1,A < B,-0.5,-0.7,-0.3,holds\n2,B < C,0.1,,,not enough data"
+        columns = "number,claim,value,low,high,p,verdict"
+        rows = "1,A < B,-0.5,-0.7,-0.3,0.0001,holds\n2,B < C,0.1,,,,not enough data"
         (figures / "claims.csv").write_text(f"{columns}\n{rows}\n")
         (figures / "claimsa.md").write_text(
             "**Table 9**\n\n| model | *paper:* NFR |\n| --- | --- |\n| x | *2.16* |\n"
@@ -82,7 +82,10 @@ def test_the_report_opens_with_verdicts_and_prints_tables(tmp_path, monkeypatch)
     page = reproduce("demo", [], {}, out=tmp_path).read_text()
     assert page.index("What holds here") < page.index("executed notebook")
     assert (
-        "A &lt; B" in page and "-0.70 to -0.30" in page and '<td class="not"><b>not enough data</b>' in page
+        "A &lt; B" in page
+        and "-0.70 to -0.30" in page
+        and "&lt; 0.001" in page
+        and '<td class="not"><b>not enough data</b>' in page
     )
     assert ">nan<" not in page and "<em>2.16</em>" in page
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -103,11 +104,18 @@ def uniform(space: Space, max_macs: float) -> Arch:
     return max(fitting, key=lambda arch: (space.macs(arch), str(arch)))
 
 
+class Effect(NamedTuple):
+    """An estimate with its 95 % interval, and the two-sided p-value of no effect (or nan)."""
+
+    value: float
+    low: float
+    high: float
+    p: float
+
+
 def judge(
     claim: str,
-    value: float,
-    low: float,
-    high: float,
+    effect: Effect,
     *,
     below: float | None = None,
     above: float | None = None,
@@ -117,7 +125,10 @@ def judge(
 
     It holds where the whole interval satisfies it (is below, above, or within ± a bar), does not where none
     of the interval does (for ``within``: where the interval excludes 0), and else there is not enough data.
+    The p-value is of no effect, so a claim about another bar than 0 has none; it is not corrected for the
+    number of claims.
     """
+    value, low, high, p = effect
     if below is not None:
         holds, fails = high < below, low > below
     elif above is not None:
@@ -125,7 +136,8 @@ def judge(
     else:
         holds, fails = -within < low and high < within, low > 0 or high < 0
     verdict = "holds" if holds else "does not hold" if fails else "not enough data"
-    return {"claim": claim, "value": value, "low": low, "high": high, "verdict": verdict}
+    p = np.nan if below or above else p
+    return {"claim": claim, "value": value, "low": low, "high": high, "p": p, "verdict": verdict}
 
 
 def percent(name: str, mean: Mean) -> dict[str, float]:
@@ -143,16 +155,16 @@ def once(seeds: Sequence[int]) -> str:
     return " (one search each)" if len(seeds) == 1 else ""
 
 
-def paired(differences) -> tuple[float, float, float]:
-    """Mean of paired differences (n,) with Student's 95 % interval; a single one has none (nan)."""
+def paired(differences) -> Effect:
+    """Mean of paired differences (n,) with Student's 95 % interval and t-test; of a single one, nan."""
     values = np.asarray(differences, dtype=float)
     if len(values) < 2:
-        return float(values.mean()), np.nan, np.nan
-    mean = values.mean()
-    return (float(mean), *map(float, stats.t.interval(0.95, len(values) - 1, mean, stats.sem(values))))
+        return Effect(float(values.mean()), np.nan, np.nan, np.nan)
+    found = stats.ttest_1samp(values, 0)
+    return Effect(float(values.mean()), *map(float, found.confidence_interval()), float(found.pvalue))
 
 
-def pearson(x, y) -> tuple[float, float, float]:
-    """Pearson's r with its 95 % interval."""
+def pearson(x, y) -> Effect:
+    """Pearson's r with its 95 % interval and test."""
     found = stats.pearsonr(x, y)
-    return (float(found.statistic), *map(float, found.confidence_interval()))
+    return Effect(float(found.statistic), *map(float, found.confidence_interval()), float(found.pvalue))

@@ -25,8 +25,8 @@ CLAIMS = {
 def claims(bench: Workbench) -> pd.DataFrame:
     """All claims on this preset, by several tests each.
 
-    One row a test: number (of :data:`CLAIMS`), claim, value, low, high (95 %), verdict. Values are percentage
-    points, but for correlations.
+    One row a test: number (of :data:`CLAIMS`), claim, value, low, high (95 %), p (of no effect), verdict.
+    Values are percentage points, but for correlations.
     """
     rewards, points = table2_claims(table2(bench)), fig4a_claims(fig4a(bench))
     found = {
@@ -42,4 +42,6 @@ def claims(bench: Workbench) -> pd.DataFrame:
     parts = [part.assign(number=number) for number, several in found.items() for part in several]
     table = pd.concat(parts, ignore_index=True)
     repeated = table.duplicated(["number", "claim"])  # R2 + CAS against R0 is in Tables 1 and 2
-    return table.loc[~repeated, ["number", "claim", "value", "low", "high", "verdict"]].reset_index(drop=True)
+    return table.loc[~repeated, ["number", "claim", "value", "low", "high", "p", "verdict"]].reset_index(
+        drop=True
+    )

@@ -11,7 +11,7 @@ import pandas as pd
 from ..arch import Arch
 from ..intervals import mean_over_seeds, rate_intervals
 from ..workbench import Workbench
-from .base import percent
+from .base import Effect, percent
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +93,7 @@ class Comparison:
         return pd.DataFrame(rows)
 
     def differences(self, pairs: Sequence[tuple[str, str]]) -> pd.DataFrame:
-        """Paired differences between designs (first minus second) in points, with intervals.
+        """Paired differences between designs (first minus second) in points, with intervals and p-values.
 
         Pairs of which a design is not there are left out.
         """
@@ -106,10 +106,13 @@ class Comparison:
         ref = self.reference.right[0]
         flips = (ref & ~a.right).astype(float) - (ref & ~b.right)
         base = (ref & ~b.right).mean()
+        nfr, top1 = mean_over_seeds(flips), mean_over_seeds(a.right.astype(float) - b.right)
         return {
-            **percent("nfr", mean_over_seeds(flips)),
+            **percent("nfr", nfr),
+            "nfr_p": nfr.p,
             "relative_nfr_change_pct": 100 * flips.mean() / base if base else np.nan,
-            **percent("top1", mean_over_seeds(a.right.astype(float) - b.right)),
+            **percent("top1", top1),
+            "top1_p": top1.p,
         }
 
 
@@ -133,10 +136,10 @@ def _rows(g: Group, ref: np.ndarray) -> pd.DataFrame:
     )
 
 
-def row(differences: pd.DataFrame, comparison: str, rate: str) -> tuple[float, float, float]:
-    """(value, low, high) of a difference, as :func:`regnas_core.experiments.judge` takes them."""
+def row(differences: pd.DataFrame, comparison: str, rate: str) -> Effect:
+    """A difference, as :func:`regnas_core.experiments.judge` takes it."""
     found = differences.set_index("comparison").loc[comparison]
-    return tuple(found[[f"{rate}_pct", f"{rate}_low_pct", f"{rate}_high_pct"]])
+    return Effect(*found[[f"{rate}_pct", f"{rate}_low_pct", f"{rate}_high_pct", f"{rate}_p"]])
 
 
 def oriented_flips(a: np.ndarray, b: np.ndarray) -> np.ndarray:

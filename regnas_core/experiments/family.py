@@ -13,7 +13,7 @@ from ..arch import Arch
 from ..intervals import Mean, mean_over_seeds
 from ..networks import Job, job_predictions
 from ..workbench import Workbench
-from .base import judge, once, percent, reference, sweep_seeds, targets, uniform
+from .base import Effect, judge, once, percent, reference, sweep_seeds, targets, uniform
 from .comparison import Group, group, oriented_flips
 from .strategies import objectives
 
@@ -167,7 +167,7 @@ def family_claims(found: Sequence[Family]) -> pd.DataFrame:
             rows.append(
                 judge(
                     f"Among its targets, REG-NAS has a lower NFR than {other}{once(one.members[0].seeds)}",
-                    *_among_targets(one, by_name[other]),
+                    _among_targets(one, by_name[other]),
                     below=0,
                 )
             )
@@ -179,14 +179,14 @@ def family_claims(found: Sequence[Family]) -> pd.DataFrame:
     rows.append(
         judge(
             "The worst pair among targets has less NFR than the worst against the reference",
-            *_points(mean_over_seeds(worst[False].astype(float) - worst[True])),
+            _points(mean_over_seeds(worst[False].astype(float) - worst[True])),
             below=0,
         )
     )
     return pd.DataFrame(rows)
 
 
-def _among_targets(a: Family, b: Family) -> tuple[float, float, float]:
+def _among_targets(a: Family, b: Family) -> Effect:
     """Mean NFR of the pairs without the smallest member, first family minus second, with its interval."""
     differences = []
     for x, y in combinations(range(1, len(a.members)), 2):
@@ -200,5 +200,5 @@ def _pair_flips(family: Family, a: int, b: int) -> np.ndarray:
     return oriented_flips(family.members[a].right, family.members[b].right)
 
 
-def _points(mean: Mean) -> tuple[float, float, float]:
-    return 100 * mean.mean, 100 * mean.low, 100 * mean.high
+def _points(mean: Mean) -> Effect:
+    return Effect(100 * mean.mean, 100 * mean.low, 100 * mean.high, mean.p)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
+from ..cost import is_recorded, unit
 from ..workbench import Workbench
 from .base import DESIGNS, judge, once, paired, pearson, reference, seeds, sweep_seeds, targets
 from .comparison import Comparison, group, row
@@ -51,10 +54,10 @@ def fig5a_claims(course: pd.DataFrame) -> pd.DataFrame:
         [
             judge(
                 f"CAS has a lower NFR than R2 after {early} of {last} generations (points)",
-                *paired(difference[early]),
+                paired(difference[early]),
                 below=0,
             ),
-            judge("… and on average over all generations", *paired(difference.mean(axis=1)), below=0),
+            judge("… and on average over all generations", paired(difference.mean(axis=1)), below=0),
         ]
     )
 
@@ -106,7 +109,7 @@ def fig5b_claims(found: dict[float, Comparison]) -> pd.DataFrame:
     if len(points) > 3:
         rows.append(
             judge(
-                "NFR falls as the gap in Top-1 falls, which the paper denies (r)", *pearson(gap, nfr), above=0
+                "NFR falls as the gap in Top-1 falls, which the paper denies (r)", pearson(gap, nfr), above=0
             )
         )
     return pd.DataFrame(rows)
@@ -182,7 +185,7 @@ def supernet_claims(bench: Workbench) -> pd.DataFrame:
 
 def _regnas_wins(found: Comparison, where: str) -> dict:
     table = found.differences([("R2+CAS", "R0")])
-    return judge(f"R2 + CAS has a lower NFR than R0{where}", *row(table, "R2+CAS − R0", "nfr"), below=0)
+    return judge(f"R2 + CAS has a lower NFR than R0{where}", row(table, "R2+CAS − R0", "nfr"), below=0)
 
 
 def platforms(bench: Workbench) -> pd.DataFrame:
@@ -195,8 +198,7 @@ def platforms(bench: Workbench) -> pd.DataFrame:
     ref, chosen = reference(bench), sweep_seeds(bench)
     parts = []
     for platform in bench.preset.search.platforms:
-        scale, unit = (1e6, "M") if platform == "params" else (1, "ms")
-        cost = bench.cost(platform)
+        (scale, symbol), cost = unit(platform), bench.cost(platform)
         budget = float(np.sqrt(cost(ref) * cost(bench.space.largest))) / scale
         found = {
             design: targets(bench, ref, design, budget=budget, cost=platform, seeds=chosen)
@@ -206,7 +208,8 @@ def platforms(bench: Workbench) -> pd.DataFrame:
         table = Comparison(reference_group(bench, ref), tuple(groups)).means()
         cost = bench.cost(platform)  # with what the searches have measured
         costs = [np.mean([cost(arch) for arch in archs]) / scale for archs in ([ref], *found.values())]
-        parts.append(table.assign(platform=platform, budget=budget, cost=costs, unit=unit))
+        named = Path(platform).stem if is_recorded(platform) else platform
+        parts.append(table.assign(platform=named, budget=budget, cost=costs, unit=symbol))
     table = pd.concat(parts, ignore_index=True)
     front = ["platform", "budget", "cost", "unit"]
     return table[[*front, *(c for c in table if c not in front)]]

@@ -52,17 +52,17 @@ def fig4a_claims(table: pd.DataFrame) -> pd.DataFrame:
         [
             judge(
                 "A_t has lower NFR than A_c of equal size (points)",
-                *paired(a["nfr_pct"] - c["nfr_pct"]),
+                paired(a["nfr_pct"] - c["nfr_pct"]),
                 below=0,
             ),
             judge(
                 "A_t has higher Top-1 than A_c of equal size (points)",
-                *paired(a["top1_pct"] - c["top1_pct"]),
+                paired(a["top1_pct"] - c["top1_pct"]),
                 above=0,
             ),
             judge(
                 "In A_t, Top-1 and NFR are uncorrelated (Pearson's r)",
-                *pearson(a["top1_pct"], a["nfr_pct"]),
+                pearson(a["top1_pct"], a["nfr_pct"]),
                 within=0.2,
             ),
         ]
@@ -112,17 +112,17 @@ def appendix_a_claims(table: pd.DataFrame) -> pd.DataFrame:
     rows = [
         judge(
             "More shared weight goes with fewer flips: all networks (Pearson's r)",
-            *pearson(table["shared_fraction"], table["nfr_pct"]),
+            pearson(table["shared_fraction"], table["nfr_pct"]),
             below=0,
         ),
         judge(
             "… outside A_t, where the fraction varies",
-            *pearson(outside["shared_fraction"], outside["nfr_pct"]),
+            pearson(outside["shared_fraction"], outside["nfr_pct"]),
             below=0,
         ),
     ]
     rest = [_without(outside[c], outside["top1_pct"]) for c in ("shared_fraction", "nfr_pct")]
-    rows.append(judge("… there, with Top-1 held constant (partial r)", *pearson(*rest), below=0))
+    rows.append(judge("… there, with Top-1 held constant (partial r)", pearson(*rest), below=0))
     return pd.DataFrame(rows)
 
 

@@ -47,14 +47,14 @@ def table2_claims(found: Comparison) -> pd.DataFrame:
     table = found.differences(PAIRS["table2"])
     return pd.DataFrame(
         [
-            judge("R1 has a lower NFR than R0", *row(table, "R1 − R0", "nfr"), below=0),
-            judge("R2 has a lower NFR than R0", *row(table, "R2 − R0", "nfr"), below=0),
-            judge("R2 + CAS has a lower NFR than R0", *row(table, "R2+CAS − R0", "nfr"), below=0),
-            judge("R2 + CAS has a lower NFR than R2", *row(table, "R2+CAS − R2", "nfr"), below=0),
-            judge("R1 has a lower NFR than R2 + CAS", *row(table, "R1 − R2+CAS", "nfr"), below=0),
+            judge("R1 has a lower NFR than R0", row(table, "R1 − R0", "nfr"), below=0),
+            judge("R2 has a lower NFR than R0", row(table, "R2 − R0", "nfr"), below=0),
+            judge("R2 + CAS has a lower NFR than R0", row(table, "R2+CAS − R0", "nfr"), below=0),
+            judge("R2 + CAS has a lower NFR than R2", row(table, "R2+CAS − R2", "nfr"), below=0),
+            judge("R1 has a lower NFR than R2 + CAS", row(table, "R1 − R2+CAS", "nfr"), below=0),
             judge(
                 "R2 + CAS costs less than 0.3 points of Top-1 against R0",
-                *row(table, "R2+CAS − R0", "top1"),
+                row(table, "R2+CAS − R0", "top1"),
                 above=-0.3,
             ),
         ]
@@ -129,9 +129,7 @@ def table1_claims(found: Comparison) -> pd.DataFrame:
     table = found.differences(PAIRS["table1"])
     return pd.DataFrame(
         [
-            judge(
-                f"{_called(a)} has a lower NFR than {_called(b)}", *row(table, f"{a} − {b}", "nfr"), below=0
-            )
+            judge(f"{_called(a)} has a lower NFR than {_called(b)}", row(table, f"{a} − {b}", "nfr"), below=0)
             for a, b in (text.split(" − ") for text in table["comparison"])
         ]
     )
@@ -186,7 +184,7 @@ def table3_claims(found: Comparison) -> pd.DataFrame:
         rows.append(
             judge(
                 f"{a.split(', ')[1]} fine-tuning {claim[0]} the NFR of {_called(b)}'s target",
-                *row(table, f"{a} − {b}", "nfr"),
+                row(table, f"{a} − {b}", "nfr"),
                 **claim[1],
             )
         )

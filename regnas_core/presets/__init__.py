@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from ..cost import NAMES, is_recorded
 from ..errors import PresetError
 from ..resources import output_root
 
@@ -89,8 +90,9 @@ class SearchSection(Section):
     reference_mmacs: float = Field(gt=0)
     target_mmacs: float = Field(gt=0)
     sweep: tuple[float, ...] = Field((), description="budgets of Fig. 5b and of families, ascending")
-    platforms: tuple[Literal["params", "note10", "latency"], ...] = Field(
-        ("latency",), description="costs that stand for platforms, beside MACs"
+    platforms: tuple[str, ...] = Field(
+        ("latency",),
+        description="costs that stand for platforms, beside MACs: params, note10, latency, or a table's path",
     )
     ratios: tuple[float, ...] = Field((0.5, 2.0), description="λ2 / λ1 of App. B, beside R0, R2 and R1")
     generations: int = Field(20, ge=1)
@@ -104,6 +106,15 @@ class SearchSection(Section):
         lt=0.5,
         description="drop candidates early: 0 by an exact bound, else at this level of a paired test",
     )
+
+    @field_validator("platforms")
+    @classmethod
+    def _known(cls, platforms: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := [name for name in platforms if name not in NAMES[1:] and not is_recorded(name)]:
+            raise ValueError(
+                f"no platform {unknown[0]!r}: choose {', '.join(NAMES[1:])}, or a latency table (.csv)"
+            )
+        return platforms
 
     @model_validator(mode="after")
     def _ordered(self) -> SearchSection:
