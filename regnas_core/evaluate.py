@@ -8,7 +8,7 @@ is arithmetic on the same numbers as running each sub-network by itself, only wi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial
 from time import perf_counter
 
@@ -21,7 +21,7 @@ from .arch import Arch
 from .crew import Map, crew
 from .errors import DataError, PredictionError, RegnasError
 from .folding import apply, fold
-from .recalibration import run_together
+from .recalibration import Spread, run_together
 from .steps import widest
 from .supernet import SuperNet
 from .trie import Node, build_trie, portions
@@ -186,34 +186,57 @@ class Evaluator:
         root = self._trie(archs)
         total, size = len(self.calibration_images), self.calibration_batch
         weighted = self.net.space.batchnorm_rule == "weighted"
-        for part in tqdm(_batches(total, size), "recalibrate", **_bar(progress)):
-            share = (part.stop - part.start) / total if weighted else 1 / -(-total // size)
-            batch = self._batch(self.calibration_images, part)
-            self._measure(root, batch.split(self._piece), share, share_out)
+        less = 0 if weighted else 1  # unbiased variances in the other rule
+        parts = _batches(total, size)
+        for part, found in zip(
+            tqdm(parts, "recalibrate", **_bar(progress)), self._measured(root, parts, share_out), strict=True
+        ):
+            share = (part.stop - part.start) / total if weighted else 1 / len(parts)
+            for node, spreads in zip(root.walk(), found, strict=True):
+                sums = node.moments or [(0.0, 0.0)] * len(spreads)
+                node.moments = [
+                    (m + share * mean, v + share / (count - less) * squares)
+                    for (m, v), (count, mean, squares) in zip(sums, spreads, strict=True)
+                ]
         return root
 
+    def _measured(self, root: Node, parts: list[slice], share_out: Map) -> Iterator[list[list[Spread]]]:
+        """For each calibration batch, the spreads at every node below ``root``, in the order of its walk.
+
+        Small networks give a core a whole batch; of large ones, the cores share a batch's pieces.
+        """
+
+        def work(part: slice, share_out: Map = map) -> list[list[Spread]]:
+            pieces = self._batch(self.calibration_images, part).split(self._piece)
+            return list(self._spreads(root, pieces, share_out))
+
+        if self._fitting < self.calibration_batch or len(parts) == 1:
+            return (work(part, share_out) for part in parts)
+        return share_out(work, parts)
+
     @cached_property
-    def _piece(self) -> int:
-        """Images of a calibration batch that are worked through at a time: all, or what a cache can hold."""
+    def _fitting(self) -> int:
+        """Images that a cache can hold, of the largest network's widest activation."""
         if self.device.type != "cpu":
             return self.calibration_batch
         space, weights = self.net.space, next(iter(self.net.weights.values()))
         arch = space.largest
-        fits = PIECE // (widest(space.steps(arch), space.input_shape(arch)) * weights.itemsize)
-        share = max(8, -(-self.calibration_batch // torch.get_num_threads()))
-        return max(1, min(fits, share))
+        return PIECE // (widest(space.steps(arch), space.input_shape(arch)) * weights.itemsize)
 
-    def _measure(self, node: Node, pieces: Sequence[Tensor], share: float, share_out: Map) -> None:
-        """Run one calibration batch through the trie; add ``share`` of its statistics to every node's."""
-        less = 1 if self.net.space.batchnorm_rule == "cumulative" else 0  # unbiased variances there
+    @property
+    def _piece(self) -> int:
+        """Images of a calibration batch that are worked through at a time: all, or what a cache can hold."""
+        if self.device.type != "cpu":
+            return self.calibration_batch
+        share = max(8, -(-self.calibration_batch // 2))
+        return max(1, min(self._fitting, share))
+
+    def _spreads(self, node: Node, pieces: Sequence[Tensor], share_out: Map) -> Iterator[list[Spread]]:
+        """Run a calibration batch through the trie, depth first."""
         for child in node.children.values():
             results, spreads = run_together(child.step.ops, pieces, self.net.weights, share_out)
-            sums = child.moments or [(0.0, 0.0)] * len(spreads)
-            child.moments = [
-                (m + share * mean, v + share / (count - less) * squares)
-                for (m, v), (count, mean, squares) in zip(sums, spreads, strict=True)
-            ]
-            self._measure(child, results, share, share_out)
+            yield spreads
+            yield from self._spreads(child, results, share_out)
 
     @cached_property
     def _cast(self) -> dict[str, Tensor]:

@@ -54,10 +54,15 @@ def _folded(
 ) -> Layer:
     scale = read(weights, norm.scale) / (var + norm.eps).sqrt()
     weight = kernel(weights, op) * scale[:, None, None, None]
+    return convolution(op, weight.to(dtype), (read(weights, norm.shift) - mean * scale).to(dtype))
+
+
+def convolution(op: Conv, weight: Tensor, bias: Tensor | None = None) -> Layer:
+    """A convolution whose weights lie ready as channels-last activations want them."""
     return partial(
         F.conv2d,
-        weight=weight.to(dtype).contiguous(memory_format=torch.channels_last),
-        bias=(read(weights, norm.shift) - mean * scale).to(dtype),
+        weight=weight.contiguous(memory_format=torch.channels_last),
+        bias=bias,
         stride=op.stride,
         padding=weight.shape[-1] // 2,
         groups=op.groups,

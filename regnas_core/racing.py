@@ -16,7 +16,7 @@ import numpy as np
 from scipy import stats
 
 from .arch import Arch
-from .search import reward_weights
+from .search import reward_weights, survivors
 
 if TYPE_CHECKING:
     from .trie import Node
@@ -33,7 +33,7 @@ class Race:
         gains: (archs, slice of images) → (M, n), what each image adds to a candidate's reward; the reward is
             its mean.
         images: how many there are.
-        survivors: parents of a generation, ``round(parent_ratio * population)``.
+        survivors: parents of a generation.
         low, high: least and greatest gain of an image.
         blocks: ends of the blocks, as shares of the images.
         level: chance to drop a candidate that belongs among the parents, for one candidate at one block;
@@ -149,7 +149,7 @@ def race(
     return Race(
         gains,
         len(search),
-        survivors=max(1, round(protocol.parent_ratio * protocol.population)),
+        survivors=survivors(protocol.population, protocol.parent_ratio),
         low=min(0.0, -nfr_weight),
         high=max(0.0, top1_weight),
         level=protocol.racing if level is None else level,

@@ -10,14 +10,16 @@ al., 1979). The result is that of the batch in one piece, but for rounding.
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import torch.nn.functional as F
 from torch import Tensor
 
 from .crew import Map
-from .layers import Weights, read, run_op, run_ops
-from .steps import BatchNorm, Op, Residual
+from .folding import Layer, convolution
+from .layers import Weights, kernel, read, run_op, run_ops
+from .steps import BatchNorm, Conv, Op, Residual
 
 Spread = tuple[int, Tensor, Tensor]  # values a channel, their mean (C,), their summed squared deviations (C,)
 Moments = tuple[Tensor, Tensor]  # mean and biased variance, each (C,)
@@ -39,7 +41,8 @@ def run_together(
     """
     if len(pieces) == 1:
         return _run_alone(ops, pieces[0], weights)
-    flows = [_flow(ops, piece, weights) for piece in pieces]
+    layers = _prepared(ops, weights)
+    flows = [_flow(layers, piece) for piece in pieces]
     spreads: list[Spread] = []
     answer: Moments | None = None
     while True:
@@ -73,24 +76,53 @@ def _run_alone(ops: Sequence[Op], x: Tensor, weights: Weights) -> tuple[list[Ten
     return [run_ops(ops, x, weights, norm)], spreads
 
 
-def _flow(ops: Sequence[Op], start: Tensor, weights: Weights) -> Generator[Spread, Moments, Tensor]:
-    """One piece; it hands out its spread at a BatchNorm and goes on with the moments of the batch."""
-    x = start
+@dataclass(frozen=True, eq=False)
+class _Norm:
+    scale: Tensor
+    shift: Tensor
+    eps: float
+
+
+@dataclass(frozen=True, eq=False)
+class _Branches:
+    body: list
+    shortcut: list
+
+
+def _prepared(ops: Sequence[Op], weights: Weights) -> list[Layer | _Norm | _Branches]:
+    """Operations with their weights read, once for all pieces."""
+    layers: list[Layer | _Norm | _Branches] = []
     for op in ops:
         match op:
             case BatchNorm():
+                layers.append(_Norm(read(weights, op.scale), read(weights, op.shift), op.eps))
+            case Residual():
+                layers.append(_Branches(_prepared(op.body, weights), _prepared(op.shortcut, weights)))
+            case Conv():
+                layers.append(convolution(op, kernel(weights, op)))
+            case _:
+                layers.append(partial(run_op, op, weights=weights, norm=None))
+    return layers
+
+
+def _flow(layers: Sequence[Layer | _Norm | _Branches], start: Tensor) -> Generator[Spread, Moments, Tensor]:
+    """One piece; it hands out its spread at a BatchNorm and goes on with the moments of the batch."""
+    x = start
+    for layer in layers:
+        match layer:
+            case _Norm():
                 mean, var = yield _spread(x)
-                scale = read(weights, op.scale) / (var + op.eps).sqrt()
-                shift = read(weights, op.shift) - mean * scale
+                scale = layer.scale / (var + layer.eps).sqrt()
+                shift = layer.shift - mean * scale
                 shape = (1, -1, 1, 1)
                 x = x * scale.view(shape) if x is start else x.mul_(scale.view(shape))
                 x.add_(shift.view(shape))
-            case Residual():
-                y = yield from _flow(op.body, x, weights)
-                s = yield from _flow(op.shortcut, x, weights)
+            case _Branches():
+                y = yield from _flow(layer.body, x)
+                s = yield from _flow(layer.shortcut, x)
                 x = y.add_(s)
             case _:
-                x = run_op(op, x, weights, None)
+                x = layer(x)
     return x
 
 

@@ -122,7 +122,7 @@ def evolve(
     rng = np.random.default_rng(seed)
     cost = cost or space.macs
     limits = {"containing": reference, "max_cost": max_cost, "cost": cost}
-    parents = max(1, round(parent_ratio * population))
+    parents = survivors(population, parent_ratio)
     mutants = round(mutation_ratio * (population - parents))
     seen = {reference, *exclude}
     alive: list[tuple[float, int, Arch]] = []  # (−score, order, architecture): sorts best first, older first
@@ -176,6 +176,11 @@ def evolve(
         )
     log = pd.DataFrame(rows)
     return SearchResult(archs[int(log["score"].idxmax())], log, tuple(archs), stopped)
+
+
+def survivors(population: int, parent_ratio: float) -> int:
+    """How many of a generation go on."""
+    return max(1, round(parent_ratio * population))
 
 
 def _new(make: Callable[[], Arch], seen: set) -> Arch | None:

@@ -241,6 +241,23 @@ def all_families(members: int) -> pd.DataFrame:
     return pd.concat([pairs(name, members, level) for name, level in FAMILIES.items()], ignore_index=True)
 
 
+def visits(n: int = 30) -> pd.DataFrame:
+    rng = np.random.default_rng(5)
+    frames = [
+        pd.DataFrame(
+            {"reward": r, "seed": s, "top1_pct": rng.normal(80, 2, n), "nfr_pct": rng.normal(3, 0.5, n)}
+        )
+        for r in ("R0", "R1", "R2")
+        for s in range(2)
+    ]
+    return pd.concat(frames, ignore_index=True)
+
+
+def centres(figure) -> list[np.ndarray]:
+    """Centres of a scatter plot's clouds, in the order of drawing."""
+    return [np.asarray(cloud.get_offsets()).mean(0) for cloud in figure.axes[0].collections]
+
+
 DRAWN = {
     "fig1": lambda: plots.fig1(pairs("independent", level=4.4), pairs()),
     "fig1_names": lambda: plots.fig1(
@@ -255,6 +272,8 @@ DRAWN = {
     "designs_3": lambda: plots.designs(panel("Table 3", *TABLE3)),
     "designs_33": lambda: plots.designs(panel("(a)", *TABLE3), panel("(b)", *TABLE3, shift=1)),
     "fig2b": lambda: plots.fig2b(clouds()),
+    "fig4a": lambda: plots.fig4a(clouds()),
+    "fig4b": lambda: plots.fig4b(visits(), visits().groupby(["reward", "seed"], as_index=False).first()),
     "fig5a": lambda: plots.fig5a(course()),
     "fig5a_one": lambda: plots.fig5a(course(seeds=1, generations=20)),
     "fig5b": lambda: plots.fig5b(sweep(2.0, 2.6, 3.4)),
@@ -298,6 +317,20 @@ def errorbars(ax) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 def texts(figure) -> list[str]:
     return [text.get_text() for ax in figure.axes for text in ax.texts]
+
+
+def test_fig4a_marks_the_means_of_its_clouds():
+    table, found = clouds(), centres(plots.fig4a(clouds()))
+    expected = [table[table["subset"] == s][["top1_pct", "nfr_pct"]].mean() for s in ("A_c", "A_t")]
+    np.testing.assert_allclose(found, [*expected, *expected])
+
+
+def test_fig4b_outlines_what_was_chosen():
+    table = visits()
+    chosen = table.groupby(["reward", "seed"], as_index=False).first()
+    figure = plots.fig4b(table, chosen)
+    points = np.asarray(figure.axes[0].collections[4].get_offsets())  # R1's, behind three clouds and R0's
+    np.testing.assert_allclose(points, chosen[chosen["reward"] == "R1"][["top1_pct", "nfr_pct"]])
 
 
 # ── all ──────────────────────────────────────────────────────────────────────────────────────────

@@ -57,13 +57,32 @@ def test_an_evaluator_in_pieces_predicts_the_same(monkeypatch, lively):
     calibration, images = (lively.pictures(n, (2, 16, 16), seed=n) for n in (50, 30))
     whole = Evaluator(net, calibration, calibration_batch=20, device="cpu")
     with monkeypatch.context() as patch:
-        patch.setattr(torch, "get_num_threads", lambda: 1)
-        assert whole._piece == 20
+        patch.setattr(Evaluator, "_piece", 20)
         expected = whole.predict(archs, images)
+    halves = Evaluator(net, calibration, calibration_batch=20, device="cpu")
+    assert halves._piece == 10 and halves._fitting >= 20  # a core a batch
+    np.testing.assert_array_equal(halves.predict(archs, images), expected)
     monkeypatch.setattr(evaluate, "PIECE", 200_000)
     pieces = Evaluator(net, calibration, calibration_batch=20, device="cpu")
-    assert 1 < pieces._piece < 20
+    assert 1 < pieces._piece == pieces._fitting < 10  # the cores share a batch's pieces
     np.testing.assert_array_equal(pieces.predict(archs, images), expected)
+
+
+@pytest.mark.parametrize("batch", [20, 50])
+def test_statistics_do_not_depend_on_the_number_of_threads(lively, batch):
+    net = lively.net("mini", image=(2, 16, 16), classes=5)
+    archs = [net.space.sample(np.random.default_rng(seed)) for seed in range(3)]
+    calibration = lively.pictures(50, (2, 16, 16), seed=0)
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            root = Evaluator(net, calibration, calibration_batch=batch, device="cpu").calibrate(archs)
+            found.append([m for node in root.walk() for moments in node.moments for m in moments])
+    finally:
+        torch.set_num_threads(before)
+    for other in found[1:]:
+        assert all(map(torch.equal, found[0], other))
 
 
 def test_the_widest_activation_is_found_inside_blocks():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import stats
 
@@ -15,68 +16,36 @@ from ..drawing import COLOURS, LABELS, MARKERS, legend_below, new_figure, styled
 def fig4a(table: pd.DataFrame) -> Figure:
     """NFR against Top-1 of random members of A_t and A_c, with the means."""
     figure, (ax,) = new_figure(height=3.4)
-    for subset in ("A_c", "A_t"):
-        rows = table[table["subset"] == subset]
-        ax.scatter(
-            rows["top1_pct"],
-            rows["nfr_pct"],
-            s=12,
-            alpha=0.6,
-            lw=0,
-            color=COLOURS[subset],
-            label=LABELS[subset],
-        )
-    for subset in ("A_c", "A_t"):
-        rows = table[table["subset"] == subset]
-        ax.scatter(
-            rows["top1_pct"].mean(),
-            rows["nfr_pct"].mean(),
-            s=90,
-            marker="P",
-            color=COLOURS[subset],
-            ec="white",
-            lw=1.2,
-            zorder=3,
-        )
+    clouds = {subset: table[table["subset"] == subset] for subset in ("A_c", "A_t")}
+    for subset, rows in clouds.items():
+        _dots(ax, rows, subset, s=12, alpha=0.6, lw=0, label=LABELS[subset])
+    for subset, rows in clouds.items():
+        means = rows[["top1_pct", "nfr_pct"]].mean()
+        _dots(ax, means, subset, s=90, marker="P", ec="white", lw=1.2, zorder=3)
     ax.set(xlabel="Top-1 (%)", ylabel="NFR against the reference (%)")
     legend_below(figure, f"{len(table) // 2} pairs of equal size; + means")
     return figure
 
 
 @styled
-def fig4b(table: pd.DataFrame) -> Figure:
+def fig4b(table: pd.DataFrame, choices: pd.DataFrame) -> Figure:
     """NFR against Top-1 of everything the searches visit; large markers show each search's choice."""
     figure, (ax,) = new_figure(height=3.4)
+    small, large = {"s": 7, "alpha": 0.35, "lw": 0}, {"s": 60, "ec": "black", "lw": 0.9, "zorder": 3}
     for reward in ("R0", "R1", "R2"):
-        rows = table[table["reward"] == reward]
-        ax.scatter(
-            rows["top1_pct"],
-            rows["nfr_pct"],
-            s=7,
-            alpha=0.35,
-            lw=0,
-            color=COLOURS[reward],
-            marker=MARKERS[reward],
-            label=LABELS[reward],
-        )
+        look = {**small, "marker": MARKERS[reward], "label": LABELS[reward]}
+        _dots(ax, table[table["reward"] == reward], reward, **look)
     for reward in ("R0", "R1", "R2"):
-        rows = table[table["reward"] == reward]
-        best = rows.loc[rows.groupby("seed")["score"].idxmax()]
-        ax.scatter(
-            best["top1_pct"],
-            best["nfr_pct"],
-            s=60,
-            color=COLOURS[reward],
-            marker=MARKERS[reward],
-            ec="black",
-            lw=0.9,
-            zorder=3,
-        )
+        _dots(ax, choices[choices["reward"] == reward], reward, **large, marker=MARKERS[reward])
     ax.set(xlabel="Top-1 on the search split (%)", ylabel="NFR on the search split (%)")
     legend = legend_below(figure, "reward (outlined: best of a search)", markerscale=2)
     for handle in legend.legend_handles:
         handle.set_alpha(1)
     return figure
+
+
+def _dots(ax: Axes, rows: pd.DataFrame | pd.Series, colour: str, **look) -> None:
+    ax.scatter(rows["top1_pct"], rows["nfr_pct"], color=COLOURS[colour], **look)
 
 
 @styled
