@@ -9,7 +9,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from .arch import Arch
-from .cost import note10
+from .latency_tables import note10
 from .predictor import MOBILENET_RESOLUTIONS, load_predictor
 from .search import evolve
 from .space import Cost, Space

@@ -19,11 +19,11 @@ import torch
 from tqdm import tqdm
 
 from .arch import Arch
-from .cost import COLUMNS, Key, latency_key, read_latencies
 from .errors import RegnasError
 from .evaluate import pick_device
 from .files import write_atomically
 from .folding import Layer, fold
+from .latency_tables import COLUMNS, Key, latency_key, read_latencies
 from .steps import BatchNorm, Op, Residual, Shape, Step
 from .supernet import SuperNet
 

@@ -17,8 +17,7 @@ import pandas as pd
 import torch
 
 from .arch import Arch
-from .cost import get_cost
-from .cost import unit as cost_unit
+from .cost import get_cost, unit
 from .data import Dataset, ImageSet, load_dataset
 from .errors import PresetError, RegnasError
 from .evaluate import Evaluator, pick_device
@@ -197,7 +196,7 @@ class Workbench:
             budget = s.target_mmacs
         if score is None:
             score = self.score(weights, reference) if s.racing is None else race(self, weights, reference)
-        scale, unit = cost_unit(cost)
+        scale, symbol = unit(cost)
         result = evolve(
             self.space,
             score,
@@ -221,7 +220,7 @@ class Workbench:
             log[rates] = measured[rates].set_axis(whole)
         reward_name = weights if isinstance(weights, str) else "{:g},{:g}".format(*weights)
         label = label or reward_name + ("+CAS" if cas else "")
-        write_table(log, self.runs / "searches" / f"{label}-{budget:g}{unit}-seed{seed}.parquet")
+        write_table(log, self.runs / "searches" / f"{label}-{budget:g}{symbol}-seed{seed}.parquet")
         return result
 
     def cost(self, name: str) -> Cost:

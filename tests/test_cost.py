@@ -19,9 +19,10 @@ import yaml
 
 from regnas_core import evolve, get_space, load_supernet
 from regnas_core.arch import Arch
-from regnas_core.cost import NOTE10, get_cost, note10, parameters, recorded_tables
+from regnas_core.cost import get_cost, parameters
 from regnas_core.errors import GeneError, InfeasibleError, RegnasError
-from regnas_core.latency import COLUMNS, LatencyTable
+from regnas_core.latency import LatencyTable
+from regnas_core.latency_tables import COLUMNS, NOTE10, note10, recorded_tables
 from regnas_core.presets import load_preset
 from regnas_core.resources import data_root
 
