@@ -179,12 +179,11 @@ def latency(
     from .flip_report import format_table
     from .latency import LatencyTable
     from .presets import load_preset, parse_overrides
-    from .spaces import get_space
-    from .supernet import SuperNet, random_weights
+    from .supernet import load_supernet
 
     chosen = load_preset(preset, parse_overrides(changes or []))
-    space = get_space(chosen.supernet.space, **chosen.supernet.options)
-    net = SuperNet(space, random_weights(space, 0), *space.normalisation)
+    net = load_supernet(chosen.supernet.space, "random:0", **chosen.supernet.options)
+    space = net.space
     options = {"device": chosen.device, "batch": batch, "threads": threads, "repeats": repeats}
     table = LatencyTable(net, csv, **options)
     table.measure()

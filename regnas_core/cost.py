@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from .space import Cost, Space
     from .supernet import SuperNet
 
-NAMES = ("macs", "params", "note10", "latency")
-
 
 def get_cost(name: str, space: Space, net: SuperNet | None = None, path: str | Path | None = None) -> Cost:
     """The cost called ``name``, as a function of the architectures of ``space``.
@@ -44,13 +42,7 @@ def get_cost(name: str, space: Space, net: SuperNet | None = None, path: str | P
         raise RegnasError(
             f"Unknown cost {name!r}; choose one of {', '.join(NAMES)}, or the path of a latency table (.csv)."
         )
-    makers = {
-        "macs": lambda: space.macs,
-        "params": lambda: parameters(space),
-        "note10": lambda: note10(space),
-        "latency": lambda: _latency(space, net, path),
-    }
-    return makers[name]()
+    return _MAKERS[name](space, net, path)
 
 
 def is_recorded(name: str) -> bool:
@@ -73,3 +65,12 @@ def _latency(space: Space, net: SuperNet | None, path: str | Path | None) -> Cos
     from .supernet import SuperNet, random_weights
 
     return LatencyTable(net or SuperNet(space, random_weights(space, 0), *space.normalisation), path)
+
+
+_MAKERS = {
+    "macs": lambda space, *_: space.macs,
+    "params": lambda space, *_: parameters(space),
+    "note10": lambda space, *_: note10(space),
+    "latency": _latency,
+}
+NAMES = tuple(_MAKERS)

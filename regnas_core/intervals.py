@@ -46,9 +46,10 @@ def mean_over_seeds(values: np.ndarray, level: float = 0.95) -> Mean:
     seeds, images = values.shape
     per_seed, per_image = values.mean(1), values.mean(0)
     sd = float(per_seed.std(ddof=1)) if seeds > 1 else float("nan")
+    sigma = per_image.std(ddof=1)
 
     def half(quantile: float) -> float:
-        over_images = stats.norm.ppf(quantile) * per_image.std(ddof=1) / np.sqrt(images)
+        over_images = stats.norm.ppf(quantile) * sigma / np.sqrt(images)
         over_seeds = stats.t.ppf(quantile, seeds - 1) * sd / np.sqrt(seeds) if seeds > 1 else 0.0
         return float(np.hypot(over_images, over_seeds))
 

@@ -24,6 +24,7 @@ from .errors import NotebookError
 from .files import write_atomically
 from .flip_report import format_table
 from .resources import data_root, project_path, versions
+from .tables import p_value
 from .workbench import Workbench, open_workbench
 
 
@@ -223,6 +224,7 @@ def write_report(bench: Workbench, chosen: list[Notebook]) -> Path:
         pages = [_section(bench, item) for item in nb.items]
         sections.append({"title": nb.title, "notebook": _as_html(executed), "items": pages})
     env = Environment(loader=PackageLoader("regnas_core", "templates"), autoescape=select_autoescape())
+    env.filters["p_value"] = p_value
     html = env.get_template("report.html").render(
         bench=bench, sections=sections, versions=versions(), verdicts=_verdicts(bench, chosen)
     )

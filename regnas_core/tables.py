@@ -82,7 +82,7 @@ def shown_claims(claims: pd.DataFrame):
     """Claims as a notebook shows them, the verdict in its colour."""
     colours = {"holds": "#00735a", "does not hold": "#b34700", "not enough data": "#767676"}
     style = claims.style.format(precision=2, na_rep="–").hide(axis="index")
-    style = style.format(_p_value, subset=["p"])
+    style = style.format(p_value, subset=["p"])
     style = style.set_properties(subset=["claim"], **{"text-align": "left"})
     return style.map(lambda verdict: f"color: {colours[verdict]}; font-weight: bold", subset=["verdict"])
 
@@ -123,7 +123,8 @@ def _rate(value: float) -> str:
     return "" if np.isnan(value) else f"{value:.2f}"
 
 
-def _p_value(p: float) -> str:
+def p_value(p: float) -> str:
+    """A p-value as people write it."""
     return "–" if np.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
