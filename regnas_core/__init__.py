@@ -45,6 +45,7 @@ _MODULES = {
     "evaluate": ("Evaluator",),
     "search": ("evolve",),
     "workbench": ("open_workbench",),
+    "protocol": ("run_search",),
     "lesson": ("load_lesson",),
     "resources": ("versions",),
 }

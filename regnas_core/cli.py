@@ -94,12 +94,15 @@ def search(
     """Search one target for a reference, and measure it on the test split."""
     from .experiments import reference as find_reference
     from .flip_report import format_table
+    from .protocol import run_search
     from .search import parse_reward
 
     weights = parse_reward(reward)
     bench = _opened(preset, changes, out)
     ref = bench.space.parse(reference) if reference else find_reference(bench)
-    found = bench.search(weights, reference=ref, cas=cas, cost=cost, budget=budget, seed=bench.preset.seed)
+    found = run_search(
+        bench, weights, reference=ref, cas=cas, cost=cost, budget=budget, seed=bench.preset.seed
+    )
     if found.stopped:
         typer.echo(f"The search ended early: {found.stopped}.")
     table = bench.measure([ref, found.best], ref, "test")

@@ -10,17 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import stats
 
 from .arch import Arch
-from .search import reward_weights, survivors
-
-if TYPE_CHECKING:
-    from .trie import Node
-    from .workbench import Workbench
 
 Gains = Callable[[list[Arch], slice], np.ndarray]  # candidates, images → each image's share of the reward
 
@@ -97,60 +91,3 @@ class Race:
         differences = gains - rival
         mean, error = differences.mean(1), differences.std(1, ddof=1) / np.sqrt(n)
         return mean + stats.t.isf(self.level, n - 1) * error < 0
-
-
-def race(
-    bench: Workbench,
-    weights: str | tuple[float, float],
-    reference: Arch | None,
-    level: float | None = None,
-) -> Race:
-    """The reward on a workbench's search split, as a race: what :meth:`Workbench.score` is without.
-
-    What was predicted is kept, block by block, and whole for those who stay to the end; so a killed search
-    goes on where it was.
-
-    Args:
-        bench: evaluates, in this process.
-        weights: of the reward.
-        reference: network that flips are counted against.
-        level: of the race; by default ``search.racing`` of the preset.
-    """
-    search, protocol = bench.images("search"), bench.preset.search
-    top1_weight, nfr_weight = reward_weights(weights)
-    ref = np.zeros(len(search), bool) if reference is None else bench.correct([reference], "search")[0]
-    held: dict[Arch, Node] = {}  # a generation's statistics
-
-    def predict(archs: list[Arch], part: slice) -> np.ndarray:
-        store = bench.store("search", part)
-        if missing := [arch for arch in archs if str(arch) not in store]:
-            if not held.keys() >= set(missing):
-                held.clear()
-                held.update(dict.fromkeys(missing, bench.evaluator.calibrate(missing, progress=True)))
-            pictures, statistics = search.images[part], held[missing[0]]
-            found = bench.evaluator.predict(missing, pictures, calibrated=statistics, progress=True)
-            store.write([str(arch) for arch in missing], found)
-        return store.read([str(arch) for arch in archs])
-
-    blocks: dict[Arch, list[np.ndarray]] = {}
-
-    def gains(archs: list[Arch], part: slice) -> np.ndarray:
-        found = predict(archs, part)
-        for arch, row in zip(archs, found, strict=True):
-            blocks[arch] = [*(blocks[arch] if part.start else []), row]
-        if part.stop == len(search):
-            bench.store("search").write(
-                [str(arch) for arch in archs], np.stack([np.concatenate(blocks[arch]) for arch in archs])
-            )
-            blocks.clear()
-        right = found == search.labels[part]
-        return top1_weight * right - nfr_weight * (ref[part] & ~right)
-
-    return Race(
-        gains,
-        len(search),
-        survivors=survivors(protocol.population, protocol.parent_ratio),
-        low=min(0.0, -nfr_weight),
-        high=max(0.0, top1_weight),
-        level=protocol.racing if level is None else level,
-    )

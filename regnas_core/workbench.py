@@ -17,16 +17,13 @@ import pandas as pd
 import torch
 
 from .arch import Arch
-from .cost import get_cost, unit
+from .cost import get_cost
 from .data import Dataset, ImageSet, load_dataset
-from .errors import PresetError, RegnasError
+from .errors import PresetError
 from .evaluate import Evaluator, pick_device
-from .files import write_table
 from .flips import rate_interval
 from .presets import Preset, alongside, load_preset, run_name
-from .racing import race
 from .resources import find_path, output_root
-from .search import Score, SearchResult, evolve, reward, reward_weights
 from .space import Cost, Space
 from .spaces import get_space
 from .steps import Resize
@@ -144,84 +141,6 @@ class Workbench:
                 "pfr_pct": 100 * (~ref & right).mean(1),
             }
         )
-
-    def score(self, weights: str | tuple[float, float], reference: Arch | None) -> Score:
-        """The reward on the search split, as :func:`regnas_core.evolve` wants it.
-
-        Raises:
-            RegnasError: a reward with NFR in it, but no reference.
-        """
-        if reference is None and reward_weights(weights)[1]:
-            raise RegnasError("A reward with NFR in it needs a reference to count negative flips against.")
-
-        def score(archs: list[Arch]) -> np.ndarray:
-            right = self.correct(archs, "search")
-            ref = right[:1] & False if reference is None else self.correct([reference], "search")
-            return reward(right.mean(1), (ref & ~right).mean(1), weights)
-
-        return score
-
-    def search(
-        self,
-        weights: str | tuple[float, float],
-        *,
-        reference: Arch | None = None,
-        cas: bool = False,
-        cost: str = "macs",
-        budget: float | None = None,
-        seed: int = 0,
-        label: str | None = None,
-        score: Score | None = None,
-    ) -> SearchResult:
-        """Run the preset's evolution; the log, with Top-1 and NFR on the search split, is kept in ``runs``.
-
-        A repeated or killed search replays from the stored predictions. With ``search.racing`` in the preset,
-        the log has no Top-1 and NFR of candidates that were dropped.
-
-        Args:
-            weights: ``"R0"``, ``"R1"``, ``"R2"`` or (λ1, λ2).
-            reference: network that flips are counted against; None for R0 alone.
-            cas: whether the target must contain the reference.
-            cost: what the budget is in, by :func:`regnas_core.cost.get_cost`: ``"macs"`` or ``"params"``
-                (millions), ``"note10"``, ``"latency"`` or a recorded table's path (ms).
-            budget: in this unit; the preset's target budget in million MACs by default.
-            seed: of the evolution.
-            label: file name of the log; made from the reward by default.
-            score: what computes the reward; by default as the preset says, racing or not.
-        """
-        s = self.preset.search
-        if budget is None:
-            if cost != "macs":
-                raise RegnasError(f"A search by {cost} needs a budget: the preset's are in million MACs.")
-            budget = s.target_mmacs
-        if score is None:
-            score = self.score(weights, reference) if s.racing is None else race(self, weights, reference)
-        scale, symbol = unit(cost)
-        result = evolve(
-            self.space,
-            score,
-            seed=seed,
-            max_cost=budget * scale,
-            cost=self.cost(cost),
-            reference=reference if cas else None,
-            exclude=() if reference is None else (reference,),
-            generations=s.generations,
-            population=s.population,
-            parent_ratio=s.parent_ratio,
-            mutation_ratio=s.mutation_ratio,
-            mutation_prob=s.mutation_prob,
-            progress=True,
-        )
-        log = result.log
-        if reference is not None:
-            rates, store = ["top1_pct", "nfr_pct", "pfr_pct"], self.store("search")
-            whole = [i for i, arch in enumerate(result.archs) if str(arch) in store]  # all, without racing
-            measured = self.measure([result.archs[i] for i in whole], reference, "search")
-            log[rates] = measured[rates].set_axis(whole)
-        reward_name = weights if isinstance(weights, str) else "{:g},{:g}".format(*weights)
-        label = label or reward_name + ("+CAS" if cas else "")
-        write_table(log, self.runs / "searches" / f"{label}-{budget:g}{symbol}-seed{seed}.parquet")
-        return result
 
     def cost(self, name: str) -> Cost:
         """The cost called ``name`` for this network; measured latencies are kept in ``runs/latency``."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable
 from types import SimpleNamespace
 
@@ -90,3 +91,31 @@ def make_bench(lively) -> Callable:
         )
 
     return make
+
+
+@pytest.fixture
+def bench(make_bench, tmp_path):
+    """A workbench of its own for each test."""
+    return make_bench(tmp_path)
+
+
+@pytest.fixture
+def archs(bench) -> list:
+    """Five of its architectures, drawn at random."""
+    rng = np.random.default_rng(0)
+    return [bench.space.sample(rng) for _ in range(5)]
+
+
+@pytest.fixture
+def predicted(monkeypatch) -> Counter:
+    """How often each architecture has been run."""
+    from regnas_core import Evaluator
+
+    counts, predict = Counter(), Evaluator.predict
+
+    def counted(self, archs, images, **kwargs):
+        counts.update(archs)
+        return predict(self, archs, images, **kwargs)
+
+    monkeypatch.setattr(Evaluator, "predict", counted)
+    return counts

@@ -15,7 +15,7 @@ from ..arch import Arch
 from ..evaluate import pick_device
 from ..experiments import reference
 from ..folding import apply
-from ..racing import race
+from ..protocol import get_race, get_score, run_search
 from ..workbench import Workbench
 from .routes import Workload, conditions
 
@@ -45,11 +45,11 @@ def racing(
     runs = range(bench.preset.seed, bench.preset.seed + seeds)
     for seed in tqdm(runs, "searches", leave=False):
         kept = {"reference": ref, "cas": cas, "seed": seed}
-        plain = bench.search(weights, **kept)
-        worth = bench.score(weights, ref)
+        plain = run_search(bench, weights, **kept)
+        worth = get_score(bench, weights, ref)
         for level in levels:
-            score = race(bench, weights, ref, level)
-            raced = bench.search(weights, **kept, score=score, label=f"{weights}-racing{level:g}")
+            score = get_race(bench, weights, ref, level)
+            raced = run_search(bench, weights, **kept, score=score, label=f"{weights}-racing{level:g}")
             before, after = bench.measure([plain.best, raced.best], ref, "test").to_dict("records")
             gone, left = worth([plain.best, raced.best])
             rows.append(

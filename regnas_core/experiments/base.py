@@ -16,6 +16,7 @@ from scipy import stats
 from ..arch import Arch
 from ..errors import GeneError, InfeasibleError
 from ..intervals import Mean
+from ..protocol import run_search
 from ..space import Space
 from ..workbench import Workbench
 
@@ -35,7 +36,7 @@ PREFIX = {
 def reference(bench: Workbench) -> Arch:
     """The small model that flips are counted against: best R0 within the reference budget (Sec. 4.1)."""
     budget = bench.preset.search.reference_mmacs
-    return bench.search("R0", budget=budget, seed=bench.preset.seed, label="reference").best
+    return run_search(bench, "R0", budget=budget, seed=bench.preset.seed, label="reference").best
 
 
 def model_name(bench: Workbench, design: str, mmacs: float) -> str:
@@ -80,7 +81,7 @@ def targets(
     weights, cas = DESIGNS[design]
     chosen = _consecutive(bench, bench.preset.seeds) if seeds is None else seeds
     given = {"reference": ref, "cas": cas, "budget": budget, "cost": cost}
-    return [bench.search(weights, **given, seed=seed).best for seed in chosen]
+    return [run_search(bench, weights, **given, seed=seed).best for seed in chosen]
 
 
 def uniform(space: Space, max_macs: float) -> Arch:

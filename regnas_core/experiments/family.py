@@ -12,6 +12,7 @@ import pandas as pd
 from ..arch import Arch
 from ..intervals import Mean, mean_over_seeds
 from ..networks import Job, job_predictions
+from ..protocol import run_search
 from ..workbench import Workbench
 from .base import Effect, judge, once, percent, reference, sweep_seeds, targets, uniform
 from .comparison import Group, group, oriented_flips
@@ -70,7 +71,9 @@ def chain_family(bench: Workbench, budgets: Sequence[float]) -> Family:
     for budget in budgets:
         for row, seed in zip(rows, chosen, strict=True):
             label = f"chain{len(row)}"
-            found = bench.search("R2", reference=row[-1], cas=True, budget=budget, seed=seed, label=label)
+            found = run_search(
+                bench, "R2", reference=row[-1], cas=True, budget=budget, seed=seed, label=label
+            )
             row.append(found.best)
     return Family(CHAIN, tuple(_named(bench, archs, chosen) for archs in zip(*rows, strict=True)))
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ..cost import is_recorded, unit
+from ..protocol import run_search
 from ..workbench import Workbench
 from .base import DESIGNS, judge, once, paired, pearson, reference, seeds, sweep_seeds, targets
 from .comparison import Comparison, group, row
@@ -24,7 +25,7 @@ def fig5a(bench: Workbench) -> pd.DataFrame:
     for design in ("R2", "R2+CAS"):
         weights, cas = DESIGNS[design]
         for seed in seeds(bench):
-            log = bench.search(weights, reference=ref, cas=cas, seed=seed).log
+            log = run_search(bench, weights, reference=ref, cas=cas, seed=seed).log
             best = log["score"].cummax().eq(log["score"])  # where the best so far was found
             course = log.where(best)[["score", "top1_pct", "nfr_pct"]].ffill()
             course = course.groupby(log["generation"]).last()
@@ -125,7 +126,7 @@ def appendix_b(bench: Workbench) -> pd.DataFrame:
     weights = {0.0: "R0", 1.0: "R2", np.inf: "R1"} | {x: (1.0, x) for x in bench.preset.search.ratios}
     groups = []
     for ratio in sorted(weights):
-        archs = [bench.search(weights[ratio], reference=ref, seed=seed).best for seed in chosen]
+        archs = [run_search(bench, weights[ratio], reference=ref, seed=seed).best for seed in chosen]
         groups.append(group(bench, f"λ = {ratio:g}", f"{ratio:g}", archs, chosen))
     table = Comparison(reference_group(bench, ref), tuple(groups)).means()
     return table.iloc[1:].assign(ratio=sorted(weights)).reset_index(drop=True)

@@ -9,6 +9,7 @@ import pandas as pd
 
 from ..arch import Arch
 from ..errors import InfeasibleError
+from ..protocol import run_search
 from ..workbench import Workbench
 from .base import judge, paired, pearson, reference, seeds
 
@@ -76,7 +77,7 @@ def fig4b(bench: Workbench) -> pd.DataFrame:
     """
     ref = reference(bench)
     logs = [
-        bench.search(reward, reference=ref, seed=seed).log.assign(reward=reward, seed=seed)
+        run_search(bench, reward, reference=ref, seed=seed).log.assign(reward=reward, seed=seed)
         for reward in ("R0", "R1", "R2")
         for seed in seeds(bench)
     ]
