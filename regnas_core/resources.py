@@ -54,8 +54,8 @@ def versions() -> dict[str, str]:
     return found
 
 
-def find_path(path: str) -> Path:
-    """A path that a preset names: relative to the working directory, else to the output root."""
+def find_path(path: str | Path) -> Path:
+    """A path that a user names: relative to the working directory, else to the output root."""
     given = Path(path).expanduser()
     return given if given.exists() or given.is_absolute() else output_root() / given
 

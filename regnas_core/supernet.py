@@ -18,7 +18,7 @@ from .download import fetch
 from .errors import CheckpointError
 from .files import sha256, write_atomically
 from .layers import Norm, batch_statistics, module, run
-from .resources import cache_root, data_root
+from .resources import cache_root, data_root, find_path
 from .space import Space
 from .spaces import get_space, space_names
 
@@ -134,7 +134,7 @@ def load_supernet(name: str, weights: str | Path = "pretrained", **options) -> S
             )
         info = {"seed": int(detail)}
         return SuperNet(space, random_weights(space, int(detail)), *space.normalisation, info)
-    path = pretrained_checkpoint(space, detail) if kind == "pretrained" else Path(weights)
+    path = pretrained_checkpoint(space, detail) if kind == "pretrained" else find_path(weights)
     if not path.is_file():
         raise CheckpointError(
             f"No checkpoint at {path}. Give the path of one, or make it with `regnas train-supernet`."

@@ -203,11 +203,8 @@ def open_workbench(
 
 
 def _built(preset: Preset, name: str, root: Path, executor: Executor | None = None) -> Workbench:
-    weights = preset.supernet.weights
-    if weights.partition(":")[0] not in ("pretrained", "random"):
-        weights = find_path(weights)
     data = open_data(preset)
-    net = load_supernet(preset.supernet.space, weights, **preset.supernet.options)
+    net = load_supernet(preset.supernet.space, preset.supernet.weights, **preset.supernet.options)
     _check_size(preset, net.space)
     return Workbench(preset, name, data, net, root / "runs" / name, root / "figures" / name, executor)
 

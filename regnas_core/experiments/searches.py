@@ -205,11 +205,11 @@ def platforms(bench: Workbench) -> pd.DataFrame:
             design: targets(bench, ref, design, budget=budget, cost=platform, seeds=chosen)
             for design in ("R0", "R2+CAS")
         }
-        groups = [group(bench, f"{d}, {platform}", d, archs, chosen) for d, archs in found.items()]
+        named = Path(platform).stem if is_recorded(platform) else platform
+        groups = [group(bench, f"{d}, {named}", d, archs, chosen) for d, archs in found.items()]
         table = Comparison(reference_group(bench, ref), tuple(groups)).means()
         cost = bench.cost(platform)  # with what the searches have measured
         costs = [np.mean([cost(arch) for arch in archs]) / scale for archs in ([ref], *found.values())]
-        named = Path(platform).stem if is_recorded(platform) else platform
         parts.append(table.assign(platform=named, budget=budget, cost=costs, unit=symbol))
     table = pd.concat(parts, ignore_index=True)
     front = ["platform", "budget", "cost", "unit"]
