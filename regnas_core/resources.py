@@ -19,7 +19,7 @@ def project_path(relative: str) -> Path:
     """Path of a file or folder of the project, such as ``data_splits/cifar10``.
 
     In a checkout it lies at the top level, next to the package; a wheel carries a copy of
-    ``notebooks`` and ``data_splits`` in ``regnas_core/_project``.
+    ``notebooks``, ``data_splits`` and recorded results of ``figures`` in ``regnas_core/_project``.
 
     Raises:
         DataError: it is in neither place.

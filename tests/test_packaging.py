@@ -131,6 +131,17 @@ def test_no_absolute_machine_path():
     assert not [name for name, text in shipped_texts() if str(ROOT) in text]
 
 
+def test_a_wheel_carries_what_is_read_from_the_project():
+    build = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
+    read = re.compile(r"project_path\(f?\\?\"(\w+)")
+    texts = [text for name, text in shipped_texts() if not name.startswith("tests/")]
+    folders = {match[1] for text in texts for match in read.finditer(text)}
+    assert folders == {"data_splits", "figures", "notebooks"} == set(build["sources"])
+    assert folders <= {path.split("/")[0] for path in build["only-include"]}
+    assert all((ROOT / path).exists() for path in build["only-include"])
+    assert all(target == f"regnas_core/_project/{name}" for name, target in build["sources"].items())
+
+
 # ---- light at the door
 
 
