@@ -128,5 +128,6 @@ def appendix_a_claims(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _without(y: pd.Series, x: pd.Series) -> np.ndarray:
-    """What a straight line in x leaves of y."""
-    return y - np.polyval(np.polyfit(x, y, 1), x)
+    """What a straight line in x leaves of y; all but the mean where x does not vary."""
+    dx, dy = x - x.mean(), y - y.mean()
+    return dy - dx * (dx @ dy / max(dx @ dx, np.finfo(float).tiny))

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from ..cost import NAMES, is_recorded
 from ..errors import PresetError
+from ..latency_tables import NOTE10_SPACE
 from ..resources import output_root
 
 LONGEST_NAME = 120
@@ -167,6 +168,14 @@ class Preset(Section):
     recompute: bool = Field(False, description="train networks again whose predictions come with the package")
     device: str = Field("auto", description="'auto', 'cpu', 'cuda', 'cuda:1', …")
 
+    @model_validator(mode="after")
+    def _timed(self) -> Preset:
+        if "note10" in self.search.platforms and self.supernet.space != NOTE10_SPACE:
+            raise ValueError(
+                f"search.platforms: note10 holds the layers of {NOTE10_SPACE}, not of {self.supernet.space}"
+            )
+        return self
+
 
 def preset_names() -> list[str]:
     """Names of the presets that come with the package."""
@@ -286,7 +295,7 @@ def _read_yaml(text: str | bytes, where: str) -> Any:
 def _explain(error: dict) -> str:
     key = ".".join(map(str, error["loc"]))
     if error["type"] != "extra_forbidden":
-        return f"  {key}: {error['msg']} (given: {error['input']!r})"
+        return f"  {key}: {error['msg']} (given: {error['input']!r})" if key else f"  {error['msg']}"
     near = difflib.get_close_matches(key, preset_keys(), 1, cutoff=0.5)
     hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(preset_keys())}"
     return f"  {key}: unknown key; {hint}"
