@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from regnas_core import experiments
+from regnas_core import experiments, run_search
 from regnas_core.errors import InfeasibleError
 from regnas_core.experiments import DESIGNS, judge
 from regnas_core.experiments.base import Effect
@@ -351,7 +351,7 @@ def wide(make_bench, tmp_path_factory) -> Workbench:
 def test_the_course_of_a_search_is_the_best_so_far(wide):
     course, ref = experiments.fig5a(wide), experiments.reference(wide)
     assert len(course) == 2 * 2 * 3
-    log = wide.search("R2", reference=ref, cas=True, seed=1).log
+    log = run_search(wide, "R2", reference=ref, cas=True, seed=1).log
     mine = course[(course["design"] == "R2+CAS") & (course["seed"] == 1)]
     for row in mine.itertuples():
         so_far = log[log["generation"] <= row.generation]
@@ -384,7 +384,7 @@ def test_weights_of_the_reward_are_ablated_between_r0_and_r1(wide):
     table = experiments.appendix_b(wide)
     assert table["ratio"].tolist() == [0, 0.5, 1, 2, np.inf]
     ref = experiments.reference(wide)
-    best = [wide.search((1.0, 2.0), reference=ref, seed=seed).best for seed in (0, 1)]
+    best = [run_search(wide, (1.0, 2.0), reference=ref, seed=seed).best for seed in (0, 1)]
     expected = 100 * right(wide, [str(a) for a in best]).mean()
     assert table["top1_pct"][3] == pytest.approx(expected)
 
