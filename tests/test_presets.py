@@ -132,11 +132,7 @@ def test_a_key_like_no_other_is_answered_with_all():
         ("search.population", 3, r"search\.population: .*greater than or equal to 4"),
         ("search.parent_ratio", 1.0, r"search\.parent_ratio: .*less than 1"),
         ("search.platforms", ["phone"], r"search\.platforms: .*no platform 'phone': choose params, note10"),
-        (
-            "search.platforms",
-            ["note10"],
-            r"platforms: note10 holds .* ofa-mbv3-w1\.2, not of mini",
-        ),
+        ("search.platforms", ["note10"], r"platforms: note10 holds .* ofa-mbv3-w1\.2, not of mini"),
         ("search.mutation_prob", 0, r"search\.mutation_prob: .*greater than 0"),
         ("training.lr", -1, r"training\.lr: .*greater than 0"),
         ("data.name", "mnist", r"data\.name: .*'glyphs'.*\(given: 'mnist'\)"),
