@@ -83,12 +83,11 @@ def independent_jobs(bench: Workbench, ref: Arch) -> dict[str, list[Job]]:
     budget best: designed by hand, as the networks are that the paper compares with.
     """
     given, arch = bench.preset.networks, uniform(bench.space, bench.preset.search.target_mmacs * 1e6)
+    repeats = range(bench.preset.seeds)  # whatever the seed of searches: they have nothing to do with it
     return {
         design: [
             Job(arch, seed, objective, "scratch", given.epochs, given.lr, ref if objective.distils else None)
-            for seed in range(
-                bench.preset.seeds
-            )  # whatever the seed of searches: they have nothing to do with it
+            for seed in repeats
         ]
         for design, objective in objectives(bench).items()
         if design in ("independent", *given.distilled)
