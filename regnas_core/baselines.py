@@ -205,7 +205,7 @@ def predict(
             logits = network(baseline.normalise(batch).contiguous(memory_format=layout))
         if not torch.isfinite(logits).all():
             raise PredictionError(f"The logits of {baseline.name} are not finite: its weights are broken.")
-        classes[start : start + batch_size] = logits.argmax(1).cpu()
+        classes[start : start + batch_size] = logits.argmax(1).cpu().numpy()
     return classes
 
 

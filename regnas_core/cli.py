@@ -37,7 +37,7 @@ Csv = Annotated[
 def reproduce(
     preset: Preset = "demo",
     only: Annotated[
-        list[str] | None, typer.Option(help="Only this item, as table2 or fig4a. Repeatable.")
+        list[str] | None, typer.Option(help="Only this item, as table2, fig4a or fig2 (a and b). Repeatable.")
     ] = None,
     changes: Set = None,
     out: Out = None,

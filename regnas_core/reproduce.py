@@ -77,17 +77,24 @@ def read_notebook(path: Path) -> Notebook:
     return Notebook(path, title.removeprefix("# "), tuple(items), parameters, tuple(about.get("needs", ())))
 
 
+PARTS = ("a", "b", "_a", "_b", "_c")
+
+
 def choose(only: list[str]) -> list[Notebook]:
     """The notebooks that make the given items; all of them for none.
+
+    The paper's names will do, too: fig2 is fig2a and fig2b, table1b is in table1, appendix is all of it.
 
     Raises:
         NotebookError: an unknown item.
     """
     available = notebooks()
     known = [item for nb in available for item in nb.items]
-    if unknown := sorted(set(only) - set(known)):
+    asked = {name: {name, name.rstrip("ab"), *(name + part for part in PARTS)} for name in only}
+    if unknown := [name for name, meant in asked.items() if not meant & set(known)]:
         raise NotebookError(f"Unknown item {', '.join(unknown)}; choose from {', '.join(known)}.")
-    return [nb for nb in available if not only or set(only) & set(nb.items)]
+    wanted = set().union(*asked.values())
+    return [nb for nb in available if not only or wanted & set(nb.items)]
 
 
 def execute(nb: Notebook, output: Path, parameters: dict[str, Any]) -> None:

@@ -72,6 +72,11 @@ def test_items_are_made_by_one_notebook_each_and_found_by_name():
     items = [item for nb in notebooks() for item in nb.items]
     assert len(items) == len(set(items))
     assert [nb.path.stem for nb in choose(["table2"])] == ["08_table2_rewards"]
+    assert [nb.path.stem for nb in choose(["fig2", "table1b"])] == [
+        "02_fig2_strategies",
+        "07_table1_strategies",
+    ]
+    assert [nb.path.stem for nb in choose(["appendix"])] == ["12_appendix"]
     assert len(choose([])) == len(PATHS)
 
 
