@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -105,7 +106,7 @@ def evolve(
         score: called once a generation with the list of new architectures; returns their scores.
         seed: of all random choices.
         max_cost: budget, in units of ``cost``.
-        cost: function of an architecture; MACs of one image by default.
+        cost: function of an architecture, asked once for each; MACs of one image by default.
         reference: given, the search is a CAS: all architectures contain its weights. The reference
             itself is never proposed, since a target is another network.
         exclude: further architectures that are never proposed.
@@ -120,7 +121,7 @@ def evolve(
         RegnasError: a score is not a number, or their count is wrong.
     """
     rng = np.random.default_rng(seed)
-    cost = cost or space.macs
+    cost = cache(cost or space.macs)
     limits = {"containing": reference, "max_cost": max_cost, "cost": cost}
     parents = survivors(population, parent_ratio)
     mutants = round(mutation_ratio * (population - parents))

@@ -159,6 +159,7 @@ class Space(Variation, ABC):
         """N(W_a ∩ W_b): super-network weights that both use (paper, Eq. 2)."""
         return st.shared_weights(self.steps(a), self.steps(b))
 
+    @lru_cache(maxsize=4096)  # noqa: B019  (a search asks again and again for the same parents)
     def contains(self, big: Arch, small: Arch) -> bool:
         """Whether ``big`` uses every weight that ``small`` uses: big ∈ A_t of small (paper, Eq. 3)."""
         return self.shared_weights(big, small) == self.params(small)

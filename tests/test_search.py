@@ -171,7 +171,10 @@ def test_the_seed_alone_decides():
 
 
 def test_ratios_and_another_cost_are_followed():
+    asked = []
+
     def layers(arch: Arch) -> int:
+        asked.append(arch)
         return sum(arch.d)
 
     found = evolve(
@@ -186,6 +189,7 @@ def test_ratios_and_another_cost_are_followed():
     )
     assert found.log.groupby("generation").size().tolist() == [10, 5, 5]
     assert set(found.log["origin"]) == {"random", "crossover"}
+    assert len(asked) == len(set(asked)) >= 20, "a cost may be dear, as a latency that is measured"
     assert found.log["cost"].max() <= 8 and found.log["cost"].tolist() == [layers(a) for a in found.archs]
 
 
