@@ -77,9 +77,6 @@ def read_notebook(path: Path) -> Notebook:
     return Notebook(path, title.removeprefix("# "), tuple(items), parameters, tuple(about.get("needs", ())))
 
 
-PARTS = ("a", "b", "_a", "_b", "_c")
-
-
 def choose(only: list[str]) -> list[Notebook]:
     """The notebooks that make the given items; all of them for none.
 
@@ -90,7 +87,8 @@ def choose(only: list[str]) -> list[Notebook]:
     """
     available = notebooks()
     known = [item for nb in available for item in nb.items]
-    asked = {name: {name, name.rstrip("ab"), *(name + part for part in PARTS)} for name in only}
+    parts = ("a", "b", "_a", "_b", "_c")
+    asked = {name: {name, name.rstrip("ab"), *(name + part for part in parts)} for name in only}
     if unknown := [name for name, meant in asked.items() if not meant & set(known)]:
         raise NotebookError(f"Unknown item {', '.join(unknown)}; choose from {', '.join(known)}.")
     wanted = set().union(*asked.values())

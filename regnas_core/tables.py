@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -88,34 +87,12 @@ def shown_claims(claims: pd.DataFrame):
     return style.map(lambda verdict: f"color: {COLOURS[verdict]}; font-weight: bold", subset=["verdict"])
 
 
-def side_by_side(recorded: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Claims of several presets: one row a test, one column a preset, in it "estimate verdict".
-
-    A test that names a preset's own sizes is known by their order ("at 2 M" is "at budget 1"), so that it
-    shares its row with the other presets'. A test that a preset does not have is an empty text.
-    """
-    columns, tests = {}, {}
-    for name, claims in recorded.items():
-        text = claims["claim"].str.replace(" (one search each)", "")
-        text = text.str.replace(r"after \d+ of \d+ generations", "early in the search", regex=True)
-        sized = text.str.contains(r" at [\d.]+ M", regex=True)
-        text = text.str.replace(r" at [\d.]+ M", " at budget", regex=True)
-        order = text.groupby([claims["number"], text]).cumcount() + 1
-        text = text.mask(sized, text + " " + order.astype(str))
-        tests |= dict.fromkeys(zip(claims["number"], text, strict=True))
-        cells = claims["value"].map("{:+.2f} ".format).str.replace("-", "−") + claims["verdict"]
-        columns[name] = cells.set_axis(pd.MultiIndex.from_arrays([claims["number"], text]))
-    rows = pd.MultiIndex.from_tuples(sorted(tests, key=lambda test: test[0]), names=["number", "claim"])
-    return (
-        pd.DataFrame({name: cells.reindex(rows) for name, cells in columns.items()}).fillna("").reset_index()
-    )
-
-
-def shown_side_by_side(recorded: Mapping[str, pd.DataFrame]):
-    """Claims of several presets as a notebook shows them, each verdict in its colour."""
-    style = side_by_side(recorded).style.hide(axis="index").set_properties(**{"text-align": "left"})
+def shown_side_by_side(table: pd.DataFrame):
+    """:func:`regnas_core.experiments.side_by_side` as a notebook shows it, each verdict in its colour."""
+    style = table.style.hide(axis="index").set_properties(**{"text-align": "left"})
     style = style.set_table_styles([{"selector": "th", "props": [("text-align", "left")]}])
-    return style.map(lambda cell: f"color: {COLOURS[cell.partition(' ')[2]]}", subset=list(recorded))
+    presets = table.columns.drop(["number", "claim"])
+    return style.map(lambda cell: f"color: {COLOURS[cell.partition(' ')[2]]}", subset=presets)
 
 
 def _markdown(table: pd.DataFrame, caption: str) -> str:

@@ -1,7 +1,7 @@
 """The items of the paper: a workbench in; a DataFrame, or what makes several of them, out."""
 
 from .base import DESIGNS, judge, model_name, reference, seeds, sweep_seeds, targets, uniform
-from .claims import CLAIMS, claims
+from .claims import CLAIMS, claims, side_by_side
 from .comparison import Comparison, Group
 from .family import Family, families, family_claims, family_pairs, fig1
 from .recipe import fig3
@@ -52,6 +52,7 @@ __all__ = [
     "platforms",
     "reference",
     "seeds",
+    "side_by_side",
     "supernet_claims",
     "supernets",
     "sweep",

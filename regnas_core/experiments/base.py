@@ -151,9 +151,12 @@ def percent(name: str, mean: Mean) -> dict[str, float]:
     }
 
 
+ONCE = " (one search each)"
+
+
 def once(seeds: Sequence[int]) -> str:
     """What a claim says of itself whose interval, after a single search, knows nothing of a search's luck."""
-    return " (one search each)" if len(seeds) == 1 else ""
+    return ONCE if len(seeds) == 1 else ""
 
 
 def paired(differences) -> Effect:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 
 from ..workbench import Workbench
+from .base import ONCE
 from .family import families, family_claims
 from .searches import fig5a, fig5a_claims, fig5b_claims, sweep
 from .space import fig4a, fig4a_claims
@@ -45,3 +48,28 @@ def claims(bench: Workbench) -> pd.DataFrame:
     return table.loc[~repeated, ["number", "claim", "value", "low", "high", "p", "verdict"]].reset_index(
         drop=True
     )
+
+
+def side_by_side(recorded: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Claims of several presets: one row a test, one column a preset, in it "estimate verdict".
+
+    A test that names a preset's own sizes is known by their order ("at 2 M" is "at budget 1"), so that it
+    shares its row with the other presets'. A test that a preset does not have is an empty text.
+
+    Args:
+        recorded: by the preset's name, tables of :func:`claims`.
+    """
+    columns, tests = {}, {}
+    for name, table in recorded.items():
+        text = table["claim"].str.replace(ONCE, "", regex=False)
+        text = text.str.replace(r"after \d+ of \d+ generations", "early in the search", regex=True)
+        sized = text.str.contains(r" at [\d.]+ M", regex=True)
+        text = text.str.replace(r" at [\d.]+ M", " at budget", regex=True)
+        order = text.groupby([table["number"], text]).cumcount() + 1
+        text = text.mask(sized, text + " " + order.astype(str))
+        tests |= dict.fromkeys(zip(table["number"], text, strict=True))
+        cells = table["value"].map("{:+.2f} ".format).str.replace("-", "−") + table["verdict"]
+        columns[name] = cells.set_axis(pd.MultiIndex.from_arrays([table["number"], text]))
+    rows = pd.MultiIndex.from_tuples(sorted(tests, key=lambda test: test[0]), names=["number", "claim"])
+    beside = pd.DataFrame({name: cells.reindex(rows) for name, cells in columns.items()}, index=rows)
+    return beside.fillna("").reset_index()
