@@ -30,7 +30,7 @@ from .errors import RegnasError
 from .evaluate import pick_device
 from .store import PredictionStore, read_packaged, write_packaged
 from .supernet import SuperNet, load_supernet, random_weights
-from .training import Recipe, run_epochs
+from .training import Recipe, run_epochs, trainable
 from .workbench import Workbench
 
 VERSION = 1  # of the training; part of every key, so that results of another version are not taken for these
@@ -92,7 +92,7 @@ def train_network(
         **used,
     }
     net.space.steps(arch)  # a GeneError for another space's architecture
-    weights = {n: w.detach().to(device, copy=True).requires_grad_() for n, w in net.weights.items()}
+    weights = trainable(net.weights, device)
     own = replace(net, weights=weights)
 
     def step(x: Tensor, y: Tensor, rng: np.random.Generator) -> Tensor:

@@ -10,7 +10,7 @@ The loop around the steps (:func:`run_epochs`) is that of single networks, too.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -121,7 +121,7 @@ def train_supernet(
         CheckpointError: ``workdir`` holds a run of another recipe, space or images; or the loss became NaN.
         DataError: fewer images than a batch.
     """
-    weights = {n: w.to(device).requires_grad_() for n, w in random_weights(space, recipe.seed).items()}
+    weights = trainable(random_weights(space, recipe.seed), device)
     net = SuperNet(space, weights, tuple(mean), tuple(std), {**(info or {}), "images": images.digest})
 
     def step(x: Tensor, y: Tensor, rng: np.random.Generator) -> Tensor:
@@ -131,6 +131,16 @@ def train_supernet(
     run_epochs(net, images, recipe, step, run, Path(workdir), loss_name="loss_largest", lr_name="training.lr")
     final = {name: w.detach().cpu() for name, w in weights.items()}
     return replace(net, weights=final, info={**net.info, "recipe": asdict(recipe)})
+
+
+def trainable(weights: Mapping[str, Tensor], device: str | torch.device) -> dict[str, Tensor]:
+    """Copies of weights to train on a device, channels last as the images: on a CPU, that is twice as fast."""
+
+    def copy(w: Tensor) -> Tensor:
+        layout = torch.channels_last if w.ndim == 4 else torch.contiguous_format
+        return w.detach().to(device, copy=True, memory_format=layout).requires_grad_()
+
+    return {name: copy(w) for name, w in weights.items()}
 
 
 def run_epochs(
