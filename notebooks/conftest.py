@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-
 from regnas_core.reproduce import read_notebook
 
 

@@ -43,8 +43,8 @@ def reproduce(
     out: Out = None,
 ) -> None:
     """Run the notebooks, and write figures, tables, provenance and an HTML report."""
-    from .presets import parse_overrides
-    from .reproduce import reproduce
+    from .reproduction.reproduce import reproduce
+    from .workbench.presets import parse_overrides
 
     report = reproduce(preset, only or [], parse_overrides(changes or []), out=out)
     typer.echo(f"Report: {report}")
@@ -59,9 +59,9 @@ def train_supernet(
     ] = None,
 ) -> None:
     """Train the preset's super-network, or go on with a killed training."""
-    from .presets import load_preset, parse_overrides
     from .resources import output_root
-    from .workbench import train_preset
+    from .workbench.presets import load_preset, parse_overrides
+    from .workbench.workbench import train_preset
 
     chosen = load_preset(preset, parse_overrides(changes or []))
     command = shlex.join(
@@ -93,9 +93,9 @@ def search(
 ) -> None:
     """Search one target for a reference, and measure it on the test split."""
     from .experiments import reference as find_reference
-    from .flip_report import format_table
-    from .protocol import run_search
-    from .search import parse_reward
+    from .flips.report import format_table
+    from .search.rewards import parse_reward
+    from .workbench.protocol import run_search
 
     weights = parse_reward(reward)
     bench = _opened(preset, changes, out)
@@ -179,10 +179,10 @@ def latency(
     """
     import pandas as pd
 
-    from .flip_report import format_table
-    from .latency import LatencyTable
-    from .presets import load_preset, parse_overrides
-    from .supernet import load_supernet
+    from .costs.timing import LatencyTable
+    from .flips.report import format_table
+    from .supernets.supernet import load_supernet
+    from .workbench.presets import load_preset, parse_overrides
 
     chosen = load_preset(preset, parse_overrides(changes or []))
     net = load_supernet(chosen.supernet.space, "random:0", **chosen.supernet.options)
@@ -256,8 +256,8 @@ def compiled(
 
 
 def _opened(preset: str, changes: list[str] | None, out: Path | None):
-    from .presets import parse_overrides
-    from .workbench import open_workbench
+    from .workbench.presets import parse_overrides
+    from .workbench.workbench import open_workbench
 
     return open_workbench(preset, parse_overrides(changes or []), out=out)
 
@@ -267,7 +267,7 @@ def _show(found, csv: Path | None, json: bool) -> None:
     from json import dumps
 
     from .bench.recorded import keep
-    from .flip_report import format_table
+    from .flips.report import format_table
 
     table, summary = found
     typer.echo(format_table(table.drop(columns="arch", errors="ignore")))
@@ -286,7 +286,7 @@ def flips(
     level: Annotated[float, typer.Option(help="Confidence level of the intervals.")] = 0.95,
 ) -> None:
     """Count negative flips between any models, from their predictions (.npy, .csv or .parquet)."""
-    from .flip_report import flips_command
+    from .flips.report import flips_command
 
     typer.echo(flips_command(labels, predictions, csv=csv, per_class=per_class, level=level))
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 
@@ -29,6 +30,14 @@ def write_table(frame: pd.DataFrame, path: str | Path) -> Path:
     """Write a DataFrame as .parquet or .csv, atomically."""
     save = frame.to_parquet if Path(path).suffix == ".parquet" else frame.to_csv
     return write_atomically(path, lambda part: save(part, index=False))
+
+
+def digest(*parts: str | bytes | np.ndarray) -> str:
+    """16 hexadecimal digits that name texts, bytes and arrays (their numbers in row-major order), in turn."""
+    state = hashlib.sha256()
+    for part in parts:
+        state.update(part.encode() if isinstance(part, str) else part)
+    return state.hexdigest()[:16]
 
 
 def sha256(path: str | Path) -> str:

@@ -56,9 +56,9 @@ def make_bench(lively) -> Callable:
 
     ``changes`` set keys of the preset. Its data set opens the splits that ``splits`` names, no others.
     """
-    from regnas_core.data import Dataset, ImageSet
-    from regnas_core.presets import Preset
-    from regnas_core.workbench import Workbench
+    from regnas_core.data.datasets import Dataset, ImageSet
+    from regnas_core.workbench.presets import Preset
+    from regnas_core.workbench.workbench import Workbench
 
     shape, classes = (1, 16, 16), tuple("abcd")
     options = {"image": shape, "classes": 4, "stem": 4, "head": 16, "widths": (6, 8, 8)}

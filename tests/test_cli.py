@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from regnas_core import cli, get_space
-from regnas_core.cost import get_cost
+from regnas_core.costs.cost import get_cost
 
 run = CliRunner().invoke
 

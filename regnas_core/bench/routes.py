@@ -17,14 +17,14 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from ..arch import Arch
 from ..errors import RegnasError
-from ..evaluate import Evaluator, pick_device
+from ..evaluation.evaluator import Evaluator, pick_device
 from ..resources import versions
-from ..search import evolve
-from ..space import Space
-from ..steps import step_cost
-from ..supernet import SuperNet, load_supernet
+from ..search.evolution import evolve
+from ..spaces.arch import Arch
+from ..spaces.space import Space
+from ..spaces.steps import step_cost
+from ..supernets.supernet import SuperNet, load_supernet
 
 TRIES = 5  # times that the machine's peak is measured; the best counts
 

@@ -13,8 +13,8 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from ..evaluate import pick_device
-from ..flips import nfr_matrix
+from ..evaluation.evaluator import pick_device
+from ..flips.right import nfr_matrix
 from .routes import conditions, default_budget, generations, random_workload, sharing
 
 POINTS = {

@@ -11,12 +11,13 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from ..arch import Arch
-from ..evaluate import pick_device
+from ..evaluation.evaluator import pick_device
 from ..experiments import reference
-from ..folding import apply
-from ..protocol import get_race, get_score, run_search
-from ..workbench import Workbench
+from ..flips.right import negative_flips
+from ..spaces.arch import Arch
+from ..supernets.layers import apply
+from ..workbench.protocol import get_race, get_score, run_search
+from ..workbench.workbench import Workbench
 from .routes import Workload, conditions
 
 
@@ -87,7 +88,7 @@ def precision(bench: Workbench, *, networks: int = 24) -> tuple[pd.DataFrame, di
         seconds[name] = time.perf_counter() - start
     right = {name: classes == images.labels for name, classes in found.items()}
     top1 = {name: 100 * rows.mean(1) for name, rows in right.items()}
-    nfr = {name: 100 * (rows[0] & ~rows).mean(1) for name, rows in right.items()}
+    nfr = {name: 100 * negative_flips(rows[0], rows).mean(1) for name, rows in right.items()}
     table = pd.DataFrame(
         {
             "arch": [str(arch) for arch in archs],

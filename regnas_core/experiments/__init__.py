@@ -1,4 +1,8 @@
-"""The items of the paper: a workbench in; a DataFrame, or what makes several of them, out."""
+"""Experiments: a workbench comes in, the numbers of an item of the paper go out, as a DataFrame.
+
+One function an item; beside them the claims with their verdicts, and the paper's own numbers. It does not
+know how they are drawn.
+"""
 
 from .base import DESIGNS, judge, model_name, reference, seeds, sweep_seeds, targets, uniform
 from .claims import CLAIMS, claims, side_by_side

@@ -13,12 +13,12 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from ..arch import Arch
 from ..errors import GeneError, InfeasibleError
-from ..intervals import Mean
-from ..protocol import run_search
-from ..space import Space
-from ..workbench import Workbench
+from ..flips.intervals import Mean
+from ..spaces.arch import Arch
+from ..spaces.space import Space
+from ..workbench.protocol import run_search
+from ..workbench.workbench import Workbench
 
 DESIGNS = {"R0": ("R0", False), "R1": ("R1", False), "R2": ("R2", False), "R2+CAS": ("R2", True)}
 PREFIX = {

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from ..workbench import Workbench
+from ..workbench.workbench import Workbench
 from .base import ONCE
 from .family import families, family_claims
 from .searches import fig5a, fig5a_claims, fig5b_claims, sweep

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ..arch import Arch
-from ..intervals import mean_over_seeds, rate_intervals
-from ..workbench import Workbench
+from ..flips.intervals import mean_over_seeds, rate_intervals
+from ..flips.right import negative_flips
+from ..spaces.arch import Arch
+from ..workbench.workbench import Workbench
 from .base import Effect, percent
 
 
@@ -79,7 +80,7 @@ class Comparison:
         """One row a design, as the paper prints it: means over seeds, intervals over seeds and images."""
         ref, rows = self.reference.right[0], []
         for g in (self.reference, *self.groups):
-            nfr = percent("nfr", mean_over_seeds(ref & ~g.right))
+            nfr = percent("nfr", mean_over_seeds(negative_flips(ref, g.right)))
             rows.append(
                 {
                     "model": g.model,
@@ -104,8 +105,8 @@ class Comparison:
 
     def _difference(self, a: Group, b: Group) -> dict[str, float]:
         ref = self.reference.right[0]
-        flips = (ref & ~a.right).astype(float) - (ref & ~b.right)
-        base = (ref & ~b.right).mean()
+        flips = negative_flips(ref, a.right).astype(float) - negative_flips(ref, b.right)
+        base = negative_flips(ref, b.right).mean()
         nfr, top1 = mean_over_seeds(flips), mean_over_seeds(a.right.astype(float) - b.right)
         return {
             **percent("nfr", nfr),
@@ -117,7 +118,7 @@ class Comparison:
 
 
 def _rows(g: Group, ref: np.ndarray) -> pd.DataFrame:
-    negative = ref & ~g.right
+    negative = negative_flips(ref, g.right)
     bounds = 100 * rate_intervals(negative.sum(1), negative.shape[1])
     return pd.DataFrame(
         {
@@ -140,9 +141,3 @@ def row(differences: pd.DataFrame, comparison: str, rate: str) -> Effect:
     """A difference, as :func:`regnas_core.experiments.judge` takes it."""
     found = differences.set_index("comparison").loc[comparison]
     return Effect(*found[[f"{rate}_pct", f"{rate}_low_pct", f"{rate}_high_pct", f"{rate}_p"]])
-
-
-def oriented_flips(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Negative flips, bool (S, N), of pairs of networks, bool (S, N) each; the lower Top-1 is φ1."""
-    swapped = (a.mean(1) > b.mean(1))[:, np.newaxis]
-    return np.where(swapped, b, a) & ~np.where(swapped, a, b)

@@ -9,13 +9,14 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from ..arch import Arch
-from ..intervals import Mean, mean_over_seeds
-from ..networks import Job, job_predictions
-from ..protocol import run_search
-from ..workbench import Workbench
+from ..flips.intervals import Mean, mean_over_seeds
+from ..flips.right import negative_flips, orient_right
+from ..spaces.arch import Arch
+from ..workbench.protocol import run_search
+from ..workbench.trained import Job, job_predictions
+from ..workbench.workbench import Workbench
 from .base import Effect, judge, once, percent, reference, sweep_seeds, targets, uniform
-from .comparison import Group, group, oriented_flips
+from .comparison import Group, group
 from .strategies import objectives
 
 REGNAS, CHAIN, ACCURACY, INDEPENDENT = "REG-NAS", "REG-NAS, each against its predecessor", "R0", "independent"
@@ -49,7 +50,7 @@ class Family:
                     "steps_apart": b - a,
                     "small_top1_pct": 100 * small.right.mean(),
                     "large_top1_pct": 100 * large.right.mean(),
-                    **percent("nfr", mean_over_seeds(oriented_flips(small.right, large.right))),
+                    **percent("nfr", mean_over_seeds(negative_flips(*orient_right(small.right, large.right)))),
                 }
             )
         return pd.DataFrame(rows)
@@ -116,7 +117,8 @@ def independent_family(bench: Workbench, budgets: Sequence[float]) -> Family:
 
 
 def _published(bench: Workbench) -> Family:
-    from ..baselines import baseline_predictions, load_baseline
+    from ..evaluation.baselines import load_baseline
+    from ..workbench.baselines import baseline_predictions
 
     names = bench.preset.networks.published
     right = baseline_predictions(bench, names) == bench.images("test").labels
@@ -200,7 +202,7 @@ def _among_targets(a: Family, b: Family) -> Effect:
 
 
 def _pair_flips(family: Family, a: int, b: int) -> np.ndarray:
-    return oriented_flips(family.members[a].right, family.members[b].right)
+    return negative_flips(*orient_right(family.members[a].right, family.members[b].right))
 
 
 def _points(mean: Mean) -> Effect:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ..arch import Arch
-from ..space import Space
-from ..steps import Conv, Residual
-from ..workbench import Workbench
+from ..spaces.arch import Arch
+from ..spaces.space import Space
+from ..spaces.steps import Conv, Residual
+from ..workbench.workbench import Workbench
 from .base import reference, targets
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..cost import is_recorded, unit
-from ..protocol import run_search
-from ..workbench import Workbench
+from ..costs.cost import is_recorded, unit
+from ..workbench.protocol import run_search
+from ..workbench.workbench import Workbench
 from .base import DESIGNS, judge, once, paired, pearson, reference, seeds, sweep_seeds, targets
 from .comparison import Comparison, group, row
 from .strategies import reference_group, table2

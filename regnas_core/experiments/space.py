@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from ..arch import Arch
 from ..errors import InfeasibleError
-from ..protocol import run_search
-from ..workbench import Workbench
+from ..spaces.arch import Arch
+from ..workbench.protocol import run_search
+from ..workbench.workbench import Workbench
 from .base import judge, paired, pearson, reference, seeds
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ..arch import Arch
-from ..distillation import Objective
-from ..networks import Job, job_predictions
-from ..workbench import Workbench
+from ..spaces.arch import Arch
+from ..supernets.distillation import Objective
+from ..workbench.trained import Job, job_predictions
+from ..workbench.workbench import Workbench
 from .base import DESIGNS, judge, model_name, reference, seeds, targets, uniform
 from .comparison import Comparison, Group, group, row
 
@@ -114,7 +114,8 @@ def table1(bench: Workbench) -> Comparison:
 
 
 def _published(bench: Workbench) -> Group:
-    from ..baselines import baseline_predictions, load_baseline
+    from ..evaluation.baselines import load_baseline
+    from ..workbench.baselines import baseline_predictions
 
     name = bench.preset.networks.target
     baseline = load_baseline(name)

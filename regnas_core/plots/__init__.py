@@ -1,6 +1,8 @@
-"""Drawings: a DataFrame of :mod:`regnas_core.experiments` in, a matplotlib Figure out."""
+"""Plots: a DataFrame comes in, a matplotlib Figure or a printed table goes out, all in one style.
 
-from ..drawing import save_figure
+It knows columns, not where they come from: no experiment, no network, no preset.
+"""
+
 from .flips import contingency, flip_gallery
 from .pairs import families, fig1
 from .recipe import fig3
@@ -10,6 +12,7 @@ from .scatter import appendix_a, fig2b, fig4a, fig4b
 from .spaces import laptop, search_spaces
 from .speed import benchmark, growth, racing
 from .strategies import designs
+from .style import save_figure
 from .sweeps import appendix_b, appendix_c, fig5a, fig5b
 
 __all__ = [

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from ..drawing import COLOURS, new_figure, styled
+from .style import COLOURS, new_figure, styled
 
 
 @styled

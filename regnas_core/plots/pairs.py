@@ -13,7 +13,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Arc
 
-from ..drawing import COLOURS, MARKERS, NFR_MAP, new_figure, styled
+from .style import COLOURS, MARKERS, NFR_MAP, new_figure, styled
 
 
 @styled

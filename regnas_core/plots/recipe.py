@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
-from ..drawing import COLOURS, new_figure, styled
+from .style import COLOURS, new_figure, styled
 
 
 @styled

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ..drawing import COLOURS, new_figure, styled
+from .style import COLOURS, new_figure, styled
 
 
 @styled

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ..drawing import COLOURS, dots, key, legend_below, new_figure, styled, whiskers
+from .style import COLOURS, dots, key, legend_below, new_figure, styled, whiskers
 
 PLATFORMS = {"params": "parameters", "latency": "latency", "note10": "Note10 latency"}
 VERDICTS = {

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import stats
 
-from ..drawing import COLOURS, LABELS, MARKERS, legend_below, new_figure, styled
+from .style import COLOURS, LABELS, MARKERS, legend_below, new_figure, styled
 
 
 @styled

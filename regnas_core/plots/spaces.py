@@ -7,7 +7,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from ..drawing import COLOURS, legend_below, new_figure, styled
+from .style import COLOURS, legend_below, new_figure, styled
 
 
 @styled
@@ -15,7 +15,7 @@ def search_spaces(sizes: pd.DataFrame, inside: pd.DataFrame, summary: pd.DataFra
     """Left: costs of random architectures, from smallest to largest network. Right: |A_t| / |A| by reference.
 
     Args:
-        sizes, inside, summary: of :func:`regnas_core.space_report.spread`, ``references`` and ``compare``.
+        sizes, inside, summary: of :func:`regnas_core.experiments.space_report.spread`, ``references`` and ``compare``.
     """
     figure, (left, right) = new_figure(8.6, 3.2, ncols=2)
     names = summary["space"].tolist()

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import NullLocator
 
-from ..drawing import COLOURS, new_figure, styled
+from .style import COLOURS, new_figure, styled
 
 GROWTH = {
     "population": "networks evaluated together",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ..drawing import COLOURS, LABELS, MARKERS, dots, key, legend_below, new_figure, styled, whiskers
+from .style import COLOURS, LABELS, MARKERS, dots, key, legend_below, new_figure, styled, whiskers
 
 TUNED = {"CE": "X", "FD": "P"}  # markers of fine-tuned networks
 

@@ -10,17 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 
-from ..drawing import (
-    COLOURS,
-    LABELS,
-    dots,
-    key,
-    label_points,
-    legend_below,
-    new_figure,
-    styled,
-    whiskers,
-)
+from .style import COLOURS, LABELS, dots, key, label_points, legend_below, new_figure, styled, whiskers
 
 RATES = {"nfr": "NFR (%)", "top1": "Top-1 (%)"}
 

@@ -18,10 +18,10 @@ from functools import cache, cached_property
 from itertools import pairwise, product
 from math import prod
 
-from ..arch import Arch, Gene, Value
 from ..download import Source, drive
-from ..space import Space
-from ..steps import (
+from .arch import Arch, Gene, Value
+from .space import Space
+from .steps import (
     Activation,
     AveragePool,
     BatchNorm,
@@ -109,11 +109,11 @@ class FBNetV3Space(Space):
         )
 
     def input_shape(self, arch: Arch) -> Shape:
-        self._check_own(arch)
+        self.check_own(arch)
         return (3, arch.resolution, arch.resolution)
 
     def size(self, containing: Arch | None = None) -> int:
-        domains = self._domains(containing)
+        domains = self.domains(containing)
         counted = {*self.slots["width"], *self.slots["expand_ratio"]}
         others = prod(len(domain) for slot, domain in enumerate(domains) if slot not in counted)
         convs = set() if containing is None else _shortcut_convs(containing.width)
@@ -124,9 +124,9 @@ class FBNetV3Space(Space):
             if convs <= _shortcut_convs(width)
         )
 
-    def _domain(self, slot: int, values: list, reference: Arch | None) -> tuple[Value, ...]:
+    def domain(self, slot: int, values: list, reference: Arch | None) -> tuple[Value, ...]:
         if self.genes[slot].name != "expand_ratio":
-            return super()._domain(slot, values, reference)
+            return super().domain(slot, values, reference)
         width = tuple(values[place] for place in self.slots["width"])
         return self._expands(slot - self.slots["expand_ratio"][0], width, reference)
 
@@ -156,7 +156,7 @@ class FBNetV3Space(Space):
         return shapes | {f"{norm}.{s}": shapes[f"{norm}.weight"] for norm in norms for s in statistics}
 
     def steps(self, arch: Arch) -> tuple[Step, ...]:
-        self._check_own(arch)
+        self.check_own(arch)
         resize = Step(("resize", arch.resolution), (Resize(arch.resolution, "bicubic"),))
         steps, inp, first = [resize, self._stem(arch.width[0])], arch.width[0], 0
         genes = zip(STAGES, arch.width[1:], arch.depth, arch.kernel_size, arch.expand_ratio, strict=False)

@@ -9,12 +9,14 @@ transform: what a text on CAS assumes, this network is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 
-from ..arch import Arch, Gene
-from ..space import Space
-from ..steps import (
+from ..errors import GeneError
+from .arch import Arch, Gene
+from .options import changed, check_choices, check_image, check_stages, configure
+from .space import Space
+from .steps import (
     Activation,
     BatchNorm,
     Conv,
@@ -66,9 +68,15 @@ class MiniSpace(Space):
 
     def __init__(self, name: str = "mini", **changes) -> None:
         self.name = name
-        given = {key: tuple(v) if isinstance(v, list) else v for key, v in changes.items()}
-        self.config = replace(CONFIGS[name], **given)
-        self.options = {key: v for key, v in given.items() if v != getattr(CONFIGS[name], key)}
+        self.config = c = configure(name, CONFIGS[name], changes)
+        self.options = changed(c, CONFIGS[name])
+        check_image(name, c.image, c.unshuffle, c.classes)
+        check_stages(name, c.widths, c.strides)
+        check_choices(name, kernels=c.kernels, expansions=c.expansions, depths=c.depths)
+        if any(k % 2 == 0 for k in c.kernels):
+            raise GeneError(
+                f"{name}: option kernels={c.kernels!r}: expected odd sizes, each the middle of the next, as (3, 5, 7)."
+            )
         self.genes = tuple(self._genes())
         self.normalisation = ((0.5,) * self.config.image[0], (0.25,) * self.config.image[0])
 
@@ -83,7 +91,7 @@ class MiniSpace(Space):
         return self.config.image
 
     def steps(self, arch: Arch) -> tuple[Step, ...]:
-        self._check_own(arch)
+        self.check_own(arch)
         c, deepest = self.config, self.config.depths[-1]
         blocks = [
             self._block(stage, i, arch.ks[stage * deepest + i], arch.e[stage * deepest + i])

@@ -9,15 +9,16 @@ is ResNet-50's too: a block's middle is ``w`` times ``e``, so that more width ma
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from itertools import product
 from math import prod
 
-from ..arch import Arch, Gene, Value
 from ..errors import GeneError
-from ..space import Space
-from ..steps import (
+from .arch import Arch, Gene, Value
+from .options import changed, check_choices, check_image, check_stages, configure
+from .space import Space
+from .steps import (
     Activation,
     AveragePool,
     BatchNorm,
@@ -70,9 +71,11 @@ class MiniResNetSpace(Space):
 
     def __init__(self, name: str = "mini-resnet", **changes) -> None:
         self.name = name
-        given = {key: tuple(v) if isinstance(v, list) else v for key, v in changes.items()}
-        self.config = c = replace(CONFIGS[name], **given)
-        self.options = {key: v for key, v in given.items() if v != getattr(CONFIGS[name], key)}
+        self.config = c = configure(name, CONFIGS[name], changes)
+        self.options = changed(c, CONFIGS[name])
+        check_image(name, c.image, c.unshuffle, c.classes)
+        check_stages(name, c.widths, c.strides)
+        check_choices(name, multipliers=c.multipliers, expansions=c.expansions, depths=c.depths)
         self.genes = tuple(self._genes())
         self.normalisation = ((0.5,) * c.image[0], (0.25,) * c.image[0])
         places = range(1 + len(c.widths))
@@ -92,7 +95,7 @@ class MiniResNetSpace(Space):
         return self.config.image
 
     def steps(self, arch: Arch) -> tuple[Step, ...]:
-        self._check_own(arch)
+        self.check_own(arch)
         deepest, channels = self.config.depths[-1], self._channels(0, arch.w[0])
         steps = [self._stem(channels)]
         for stage, (depth, width) in enumerate(zip(arch.d, arch.w[1:], strict=True)):
@@ -103,7 +106,7 @@ class MiniResNetSpace(Space):
         return (*steps, self._head(channels))
 
     def size(self, containing: Arch | None = None) -> int:
-        domains, slots = self._domains(containing), self.slots
+        domains, slots = self.domains(containing), self.slots
         total = len(domains[slots["w"][0]])
         for stage, (d, w) in enumerate(zip(slots["d"], slots["w"][1:], strict=True)):
             total *= sum(
@@ -112,9 +115,9 @@ class MiniResNetSpace(Space):
             )
         return total
 
-    def _domain(self, slot: int, values: list, reference: Arch | None) -> tuple[Value, ...]:
+    def domain(self, slot: int, values: list, reference: Arch | None) -> tuple[Value, ...]:
         if self.genes[slot].name != "e":
-            return super()._domain(slot, values, reference)
+            return super().domain(slot, values, reference)
         stage, i = self.genes[slot].layer
         return self._expansions(stage, i, values[self.slots["w"][1 + stage]], reference)
 

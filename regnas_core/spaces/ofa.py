@@ -22,10 +22,10 @@ from ofa.utils import make_divisible
 from ofa.utils.layers import IdentityLayer
 from torch import nn
 
-from ..arch import Arch, Gene, Value
 from ..download import Source, drive
-from ..space import Space
-from ..steps import (
+from .arch import Arch, Gene, Value
+from .space import Space
+from .steps import (
     Activation,
     AveragePool,
     BatchNorm,
@@ -91,7 +91,7 @@ class OfaSpace(Space):
         return key
 
     def input_shape(self, arch: Arch) -> Shape:
-        self._check_own(arch)
+        self.check_own(arch)
         return (3, arch.r, arch.r)
 
     def _resize(self, arch: Arch) -> tuple[Step, ...]:
@@ -161,7 +161,7 @@ class OfaMobileNetSpace(OfaSpace):
         )
 
     def steps(self, arch: Arch) -> tuple[Step, ...]:
-        self._check_own(arch)
+        self.check_own(arch)
         blocks = [
             self._block(i, arch.ks[i - 1], arch.e[i - 1])
             for stage, depth in zip(self.net.block_group_info, arch.d, strict=True)
@@ -247,7 +247,7 @@ class OfaResNetSpace(OfaSpace):
         )
 
     def steps(self, arch: Arch) -> tuple[Step, ...]:
-        self._check_own(arch)
+        self.check_own(arch)
         stem = self.net.input_stem
         half, channels = stem[0].out_channel_list[arch.w[0]], stem[2].out_channel_list[arch.w[1]]
         steps = [*self._resize(arch), self._stem(0, 3, half)]
@@ -262,13 +262,13 @@ class OfaResNetSpace(OfaSpace):
         return (*steps, self._head(channels))
 
     def size(self, containing: Arch | None = None) -> int:
-        domains = self._domains(containing)
+        domains = self.domains(containing)
         slots = self.slots
         alone = prod(len(domains[slot]) for slot in (slots["d"][0], *slots["w"][:2], *slots["r"]))
         return alone * prod(self._stage_size(stage, containing) for stage in range(len(self._stages)))
 
     def _stage_size(self, stage: int, reference: Arch | None) -> int:
-        domains, slots = self._domains(reference), self.slots
+        domains, slots = self.domains(reference), self.slots
         widths, depths = domains[slots["w"][2 + stage]], domains[slots["d"][1 + stage]]
         return sum(
             prod(
@@ -278,10 +278,10 @@ class OfaResNetSpace(OfaSpace):
             for width, more in product(widths, depths)
         )
 
-    def _domain(self, slot: int, values: list, reference: Arch | None) -> tuple[Value, ...]:
+    def domain(self, slot: int, values: list, reference: Arch | None) -> tuple[Value, ...]:
         gene = self.genes[slot]
         if gene.name != "e" or reference is None:
-            return super()._domain(slot, values, reference)
+            return super().domain(slot, values, reference)
         width = values[self.slots["w"][2 + gene.layer[0]]]
         return self._ratios(slot - self.slots["e"][0], width, reference)
 

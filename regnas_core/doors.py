@@ -1,0 +1,32 @@
+"""Doors of a room whose files are heavy: a name is imported from its file when it is first used."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from typing import Any
+
+
+def open_doors(
+    room: str, files: Mapping[str, Sequence[str]]
+) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
+    """``__getattr__``, ``__dir__`` and ``__all__`` of a package.
+
+    Args:
+        room: the package, its ``__name__``.
+        files: below the package, the file of each name that it hands on: file → names.
+    """
+    homes = {name: file for file, names in files.items() for name in names}
+
+    def get(name: str) -> Any:
+        if name not in homes:
+            raise AttributeError(f"module {room!r} has no attribute {name!r}")
+        value = getattr(import_module(f".{homes[name]}", room), name)
+        setattr(sys.modules[room], name, value)  # the next access is an ordinary one
+        return value
+
+    def names() -> list[str]:
+        return sorted({*vars(sys.modules[room]), *homes})
+
+    return get, names, list(homes)

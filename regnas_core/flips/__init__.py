@@ -1,0 +1,44 @@
+"""Flips: predictions and labels come in, rates with their intervals, paired tests and tables go out.
+
+Arithmetic on right and wrong. It knows of no network, no super-network and no preset, and runs where
+torch is not installed.
+"""
+
+from .classes import aligned, class_indices, predicted_classes
+from .compare import McNemar, compare_targets
+from .counts import FlipCounts, PerClass, flip_counts, nfr, orient, per_class_nfr, pfr, top1
+from .intervals import Bounds, Mean, mean_over_seeds, rate_interval, rate_intervals
+from .right import negative_flips, nfr_matrix, orient_right, right_nfr_matrix
+
+__all__ = [
+    "Bounds",
+    "FlipCounts",
+    "McNemar",
+    "Mean",
+    "PerClass",
+    "aligned",
+    "class_indices",
+    "compare_targets",
+    "flip_counts",
+    "mean_over_seeds",
+    "negative_flips",
+    "nfr",
+    "nfr_matrix",
+    "orient",
+    "orient_right",
+    "per_class_nfr",
+    "pfr",
+    "predicted_classes",
+    "rate_interval",
+    "rate_intervals",
+    "right_nfr_matrix",
+    "top1",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name != "NegativeFlipRate":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from .metric import NegativeFlipRate  # needs torch
+
+    return NegativeFlipRate

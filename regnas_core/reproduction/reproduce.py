@@ -1,0 +1,270 @@
+"""Run the notebooks of a preset through papermill, and gather what they made into one page."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import platform
+import subprocess
+import time
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pandas as pd
+from jinja2 import Environment, PackageLoader, select_autoescape
+from nbconvert import HTMLExporter
+from nbconvert.filters import markdown2html
+from tqdm import tqdm
+
+from ..errors import NotebookError
+from ..files import write_atomically
+from ..flips.report import format_table
+from ..plots.tables import p_value
+from ..resources import data_root, project_path, versions
+from ..workbench.workbench import Workbench, open_workbench
+
+
+@dataclass(frozen=True)
+class Notebook:
+    """A notebook that regenerates items of the paper.
+
+    Attributes:
+        path: the notebook.
+        title: its first heading.
+        items: the paper's items, as named in figures/<preset>/.
+        parameters: names that its cell tagged ``parameters`` sets.
+        needs: files under the data root without which it cannot run; what makes them tries to download them.
+    """
+
+    path: Path
+    title: str
+    items: tuple[str, ...]
+    parameters: tuple[str, ...]
+    needs: tuple[str, ...] = ()
+
+    @property
+    def missing(self) -> list[Path]:
+        """What it needs, but is not there."""
+        return [path for path in (data_root() / name for name in self.needs) if not path.is_file()]
+
+
+def notebooks() -> list[Notebook]:
+    """All notebooks of the project, in reading order."""
+    return [read_notebook(path) for path in sorted(project_path("notebooks").glob("*.ipynb"))]
+
+
+def read_notebook(path: Path) -> Notebook:
+    """What a notebook says of itself.
+
+    Raises:
+        NotebookError: it names no items, or has no cell tagged ``parameters``.
+    """
+    from papermill import inspect_notebook
+
+    nb = nbformat.read(path, as_version=4)
+    about = nb.metadata.get("regnas", {})
+    items = about.get("items")
+    parameters = tuple(inspect_notebook(str(path)))
+    if not items or not parameters:
+        raise NotebookError(
+            f"{path}: expected metadata regnas.items and a cell tagged 'parameters' that sets something."
+        )
+    title = next(line for cell in nb.cells for line in cell.source.splitlines() if line.startswith("# "))
+    return Notebook(path, title.removeprefix("# "), tuple(items), parameters, tuple(about.get("needs", ())))
+
+
+def choose(only: list[str]) -> list[Notebook]:
+    """The notebooks that make the given items; all of them for none.
+
+    The paper's names will do, too: fig2 is fig2a and fig2b, table1b is in table1, appendix is all of it.
+
+    Raises:
+        NotebookError: an unknown item.
+    """
+    available = notebooks()
+    known = [item for nb in available for item in nb.items]
+    parts = ("a", "b", "_a", "_b", "_c")
+    asked = {name: {name, name.rstrip("ab"), *(name + part for part in parts)} for name in only}
+    if unknown := [name for name, meant in asked.items() if not meant & set(known)]:
+        raise NotebookError(f"Unknown item {', '.join(unknown)}; choose from {', '.join(known)}.")
+    wanted = set().union(*asked.values())
+    return [nb for nb in available if not only or wanted & set(nb.items)]
+
+
+def execute(nb: Notebook, output: Path, parameters: dict[str, Any]) -> None:
+    """Run one notebook; the executed copy is kept, also where it fails.
+
+    Raises:
+        NotebookError: a parameter that the notebook does not have, or a cell that failed.
+    """
+    from papermill import PapermillExecutionError, execute_notebook
+
+    if unknown := sorted(set(parameters) - set(nb.parameters)):
+        raise NotebookError(
+            f"{nb.path.name} has no parameter {', '.join(unknown)}; it has {', '.join(nb.parameters)}."
+        )
+    output.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        execute_notebook(
+            str(nb.path),
+            str(output),
+            parameters,
+            kernel_name="python3",
+            cwd=str(nb.path.parent),
+            log_output=False,
+        )
+    except PapermillExecutionError as error:
+        raise NotebookError(
+            f"{nb.path.name} failed in cell {error.exec_count}: {error.ename}: {error.evalue}\nSee {output}."
+        ) from None
+
+
+def reproduce(preset: str, only: list[str], overrides: dict[str, Any], *, out: Path | None = None) -> Path:
+    """Regenerate items of the paper; returns the path of the HTML report.
+
+    Predictions are kept as they are made, so that a killed run, started again, goes on where it was.
+
+    Args:
+        preset: name or path.
+        only: items, such as ``["table2"]``; all for an empty list.
+        overrides: dotted preset keys to set.
+        out: folder for ``runs/`` and ``figures/``.
+    """
+    chosen = choose(only)
+    bench = open_workbench(preset, overrides, out=out)
+    os.environ["REGNAS_OUT"] = str(bench.runs.parent.parent.resolve())
+    os.environ["TQDM_DISABLE"] = "1"  # for the notebooks: bars do not belong into what they leave behind
+    preset = str(Path(preset).resolve()) if Path(preset).is_file() else preset
+    seconds: dict[str, float] = {}
+    done: list[Notebook] = []
+    for nb in (bar := tqdm(chosen, desc=f"reproducing {bench.name}", unit="notebook")):
+        bar.set_postfix_str(nb.path.stem)
+        start = time.perf_counter()
+        try:
+            execute(nb, bench.runs / "notebooks" / nb.path.name, {"preset": preset, "overrides": overrides})
+        except NotebookError:
+            if only or not nb.missing:
+                raise
+            tqdm.write(f"\n{', '.join(nb.items)}: left out, for want of {nb.missing[0]}\n")
+            continue
+        done.append(nb)
+        seconds[nb.path.stem] = round(time.perf_counter() - start, 1)
+        record = provenance(bench, nb, seconds[nb.path.stem])
+        for item in nb.items:
+            text = json.dumps({"item": item, **record}, indent=2) + "\n"
+            write_atomically(
+                bench.figures / "provenance" / f"{item}.json", lambda part, text=text: part.write_text(text)
+            )
+        for item in nb.items:
+            if table := short_table(bench.figures / f"{item}.csv"):
+                tqdm.write(f"\n{item}: {nb.title}\n\n{table}\n")
+    return write_report(bench, done)
+
+
+def short_table(path: Path, rows: int = 12) -> str:
+    """A saved table as text, if it is short enough for a terminal; else nothing."""
+    table = pd.read_csv(path).drop(columns="arch", errors="ignore")
+    return format_table(table) if len(table) <= rows else ""
+
+
+def provenance(bench: Workbench, nb: Notebook, seconds: float) -> dict[str, Any]:
+    """All that one needs to judge, or repeat, a run."""
+    return {
+        "notebook": nb.path.name,
+        "preset": bench.preset.model_dump(),
+        "changed": bench.name.split("+")[1:],
+        "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "seconds": seconds,
+        "commit": _commit(),
+        "weights": {"digest": bench.net.digest(), **bench.net.info},
+        "data": {
+            "source": bench.data.source,
+            "calibration": bench.data.calibration.digest,
+            "search": bench.images("search").digest,
+            "test": bench.images("test").digest,
+        },
+        "device": _device(bench),
+        "python": platform.python_version(),
+        "versions": versions(),
+    }
+
+
+def _device(bench: Workbench) -> str:
+    import torch
+
+    device = bench.evaluator.device
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    capability = torch.backends.cpu.get_cpu_capability()
+    return f"CPU, {platform.machine()}, {torch.get_num_threads()} threads, {capability}"
+
+
+def _commit() -> str | None:
+    """The checkout's commit, with a + where its code differs from it; None outside a checkout."""
+    package = Path(__file__).parents[1]
+
+    def git(*command: str) -> str:
+        done = subprocess.run(
+            ["git", "-C", str(package), *command], capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
+    try:
+        return git("rev-parse", "--short", "HEAD") + (
+            "+" if git("status", "--porcelain", str(package)) else ""
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def write_report(bench: Workbench, chosen: list[Notebook]) -> Path:
+    """One self-contained page: figures, tables, their provenance, and links to the executed notebooks."""
+    sections = []
+    for nb in chosen:
+        executed = bench.runs / "notebooks" / nb.path.name
+        pages = [_section(bench, item) for item in nb.items]
+        sections.append({"title": nb.title, "notebook": _as_html(executed), "items": pages})
+    env = Environment(loader=PackageLoader("regnas_core.reproduction", "templates"), autoescape=select_autoescape())
+    env.filters["p_value"] = p_value
+    html = env.get_template("report.html").render(
+        bench=bench, sections=sections, versions=versions(), verdicts=_verdicts(bench, chosen)
+    )
+    return write_atomically(bench.runs / "report.html", lambda part: part.write_text(html, encoding="utf-8"))
+
+
+def _verdicts(bench: Workbench, chosen: list[Notebook]) -> list[dict[str, Any]]:
+    """The claims with their verdicts, if their notebook ran."""
+    path = bench.figures / "claims.csv"
+    ran = any("claims" in nb.items for nb in chosen) and path.exists()
+    return pd.read_csv(path).to_dict("records") if ran else []
+
+
+def _section(bench: Workbench, item: str) -> dict[str, Any]:
+    picture, table = bench.figures / f"{item}.png", bench.figures / f"{item}.csv"
+    rows = pd.read_csv(table) if table.exists() else pd.DataFrame()
+    short = rows.drop(columns="arch", errors="ignore").head(12)
+    return {
+        "name": item,
+        "printed": [
+            markdown2html(path.read_text("utf-8")) for path in sorted(bench.figures.glob(f"{item}*.md"))
+        ],
+        "picture": base64.b64encode(picture.read_bytes()).decode() if picture.exists() else None,
+        "table": short.to_html(index=False, float_format="{:.2f}".format, border=0, na_rep="")
+        if len(rows)
+        else "",
+        "left_out": max(0, len(rows) - len(short)),
+        "provenance": json.loads((bench.figures / "provenance" / f"{item}.json").read_text()),
+    }
+
+
+def _as_html(executed: Path) -> str:
+    """Write an executed notebook as a page beside it; returns the page's name, relative to the report."""
+    body, _ = HTMLExporter().from_filename(str(executed))
+    page = write_atomically(
+        executed.with_suffix(".html"), lambda part: part.write_text(body, encoding="utf-8")
+    )
+    return f"notebooks/{page.name}"

@@ -1,0 +1,253 @@
+"""Search spaces: genes, architectures, and what an architecture uses and costs."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property, lru_cache
+from math import prod
+from types import MappingProxyType
+from typing import Literal
+
+import numpy as np
+
+from ..download import Source
+from ..errors import GeneError
+from ..spaces import steps as st
+from . import variation
+from .arch import Arch, Gene, Value, identity
+from .variation import Cost, Values
+
+__all__ = ["Cost", "Space"]
+
+
+class Space(ABC):
+    """Base of all search spaces. A concrete space gives its genes and its steps, little else.
+
+    Attributes:
+        name: as in :func:`regnas_core.get_space`.
+        genes: the decisions, in a fixed order.
+        options: what was changed against the configuration that the name stands for.
+        by_genes: whether "every gene at least the reference's" is the same as containing its weights.
+        any_size: whether images may have another height and width than :meth:`input_shape` says.
+        normalisation: mean and standard deviation of the images' channels, for weights that say nothing.
+        batchnorm_rule: how the publishers of the super-network recalibrate BatchNorm: ``"weighted"``,
+            means and biased variances of the batches, weighted by their sizes (once-for-all), or
+            ``"cumulative"``, plain averages of means and unbiased variances (AttentiveNAS).
+        sources: where trained weights are published, by the publishers' name; the first is the default.
+    """
+
+    name: str
+    genes: tuple[Gene, ...]
+    options: dict
+    by_genes = True
+    any_size = False
+    normalisation: tuple[tuple[float, ...], tuple[float, ...]] = ((0.5,) * 3, (0.25,) * 3)
+    batchnorm_rule: Literal["weighted", "cumulative"] = "weighted"
+    sources: Mapping[str, Source] = MappingProxyType({})
+
+    # Drawing architectures, with and without CAS.
+    sample = variation.sample
+    mutate = variation.mutate
+    crossover = variation.crossover
+
+    @abstractmethod
+    def steps(self, arch: Arch) -> tuple[st.Step, ...]:
+        """The ordered steps of ``arch``; a GeneError where it belongs to another space."""
+
+    @abstractmethod
+    def input_shape(self, arch: Arch) -> st.Shape:
+        """(channels, height, width) of the images that ``arch`` takes."""
+
+    @staticmethod
+    def check_resolutions(given: Sequence[int]) -> tuple[int, ...]:
+        """The option ``resolutions``, ascending, each once; a GeneError unless these are sizes in pixels."""
+        if not given or not all(isinstance(r, int) and r >= 32 for r in given):
+            raise GeneError(f"resolutions={given!r}: expected one or more sizes in pixels, 32 or more each.")
+        return tuple(sorted(set(given)))
+
+    @cached_property
+    def tensors(self) -> dict[str, tuple[int, ...]]:
+        """Name and shape of the super-network's tensors."""
+        return {name: region.shape for name, region in st.regions(self.steps(self.largest)).items()}
+
+    @staticmethod
+    def publishers_name(key: str) -> str:
+        """What a tensor and its namesakes in the publishers' checkpoints have in common."""
+        return key
+
+    @cached_property
+    def identity(self) -> str:
+        """Name and options: architectures of spaces with different identity are different."""
+        return identity(self.name, self.options)
+
+    # ── architectures ────────────────────────────────────────────────────────────────────────────
+    def arch(self, **genes) -> Arch:
+        """Check and canonicalise an architecture.
+
+        Args:
+            **genes: the genes of the space by name, a sequence with one value a layer, or one value for
+                all. Entries of layers that the depth switches off may be anything, ``None`` included.
+                Genes that random draws never change, such as a fixed resolution, may be left out.
+
+        Raises:
+            GeneError: a gene is unknown, missing, of the wrong length, or outside its choices.
+        """
+        genes = {**self._defaults, **genes}
+        unknown, missing = set(genes) - set(self.slots), set(self.slots) - set(genes)
+        if unknown or missing:
+            what = f"unknown {sorted(unknown)}" if unknown else f"missing {sorted(missing)}"
+            raise GeneError(f"{self.name}: genes {what}; expected exactly {list(self.slots)}.")
+        values: Values = [None] * len(self.genes)
+        for name, slots in self.slots.items():
+            given = (
+                genes[name] if isinstance(genes[name], Sequence | np.ndarray) else [genes[name]] * len(slots)
+            )
+            if len(given) != len(slots):
+                raise GeneError(f"{self.name}: {name} has {len(given)} values; expected {len(slots)}.")
+            for slot, value in zip(slots, given, strict=True):
+                values[slot] = value
+        return self.canonical(values)
+
+    def parse(self, text: str) -> Arch:
+        """The architecture whose ``str`` is ``text``.
+
+        Raises:
+            GeneError: not a JSON object of this space's genes.
+        """
+        try:
+            genes = dict(json.loads(text))
+        except (ValueError, TypeError):
+            raise GeneError(
+                f"{text!r} is no architecture; expected genes as JSON: {self.smallest}."
+            ) from None
+        return self.arch(**genes)
+
+    @cached_property
+    def smallest(self) -> Arch:
+        return self.canonical([gene.drawn[0] for gene in self.genes])
+
+    @cached_property
+    def largest(self) -> Arch:
+        return self.canonical([gene.drawn[-1] for gene in self.genes])
+
+    def size(self, containing: Arch | None = None) -> int:
+        """Number of different architectures: |A|, or |A_t| when a reference is given."""
+        genes = list(zip(self.genes, self.domains(containing), strict=True))
+        total = prod(len(domain) for gene, domain in genes if not gene.layer and gene.depth_of is None)
+        for stage, depths in ((gene.depth_of, domain) for gene, domain in genes if gene.depth_of is not None):
+            layers = [
+                (gene.layer[1], len(domain))
+                for gene, domain in genes
+                if gene.layer and gene.layer[0] == stage
+            ]
+            total *= sum(prod(n for i, n in layers if i < depth) for depth in depths)
+        return total
+
+    # ── what an architecture costs and uses ──────────────────────────────────────────────────────
+    def macs(self, arch: Arch) -> int:
+        """Multiply-accumulates of one image."""
+        return st.macs(self.steps(arch), self.input_shape(arch))
+
+    def places(self, arch: Arch) -> Iterator[tuple[st.Step, st.Shape]]:
+        """The steps of ``arch``, each with the shape (C, H, W) of its input."""
+        shape = self.input_shape(arch)
+        for step in self.steps(arch):
+            yield step, shape
+            shape = st.step_cost(step, shape)[1]
+
+    def params(self, arch: Arch) -> int:
+        """Learned weights of the extracted network."""
+        return st.params(self.steps(arch))
+
+    def shared_weights(self, a: Arch, b: Arch) -> int:
+        """N(W_a ∩ W_b): super-network weights that both use (paper, Eq. 2)."""
+        return st.shared_weights(self.steps(a), self.steps(b))
+
+    @lru_cache(maxsize=4096)  # noqa: B019  (a search asks again and again for the same parents)
+    def contains(self, big: Arch, small: Arch) -> bool:
+        """Whether ``big`` uses every weight that ``small`` uses: big ∈ A_t of small (paper, Eq. 3)."""
+        return self.shared_weights(big, small) == self.params(small)
+
+    # ── inside ───────────────────────────────────────────────────────────────────────────────────
+    @cached_property
+    def slots(self) -> dict[str, list[int]]:
+        """Gene name → places of its genes in :attr:`genes`."""
+        slots: dict[str, list[int]] = {}
+        for i, gene in enumerate(self.genes):
+            slots.setdefault(gene.name, []).append(i)
+        return slots
+
+    @cached_property
+    def _scalars(self) -> set[str]:
+        """Genes that belong to the whole network, such as its resolution: values, not lists."""
+        single = (self.genes[slots[0]] for slots in self.slots.values() if len(slots) == 1)
+        return {gene.name for gene in single if gene.layer is None and gene.depth_of is None}
+
+    @cached_property
+    def _defaults(self) -> dict[str, list[Value]]:
+        """Genes that are given no choice, or are not drawn."""
+        groups = {name: [self.genes[slot].drawn for slot in slots] for name, slots in self.slots.items()}
+        return {
+            name: [values[0] for values in group]
+            for name, group in groups.items()
+            if all(len(values) == 1 for values in group)
+        }
+
+    def values(self, arch: Arch) -> Values:
+        """One value a gene, in the order of :attr:`genes`; None where the depth switches a layer off."""
+        self.check_own(arch)
+        values: Values = [None] * len(self.genes)
+        for name, value in arch.items:
+            slots = self.slots[name]
+            for slot, v in zip(slots, value if isinstance(value, tuple) else (value,), strict=True):
+                values[slot] = v
+        return values
+
+    def canonical(self, values: Values) -> Arch:
+        """Check the active genes and drop those of layers that the depth switches off."""
+
+        def checked(gene: Gene, value: Value | None) -> Value:
+            value = dict(gene.aliases).get(value, value)
+            if value not in gene.choices:
+                raise GeneError(
+                    f"{self.name}: gene {gene.name} is {value!r}; choose one of {list(gene.choices)}."
+                )
+            return gene.choices[gene.choices.index(value)]  # a plain number, whatever was given
+
+        depth = {
+            g.depth_of: checked(g, v)
+            for g, v in zip(self.genes, values, strict=True)
+            if g.depth_of is not None
+        }
+        kept = [
+            None if gene.layer and depth[gene.layer[0]] <= gene.layer[1] else checked(gene, value)
+            for gene, value in zip(self.genes, values, strict=True)
+        ]
+        items = (
+            (name, kept[slots[0]] if name in self._scalars else tuple(kept[s] for s in slots))
+            for name, slots in self.slots.items()
+        )
+        return Arch(self.identity, tuple(items))
+
+    @lru_cache(maxsize=256)  # noqa: B019  (spaces are few and live as long as the process)
+    def domains(self, reference: Arch | None) -> tuple[tuple[Value, ...], ...]:
+        """Allowed values of every gene: at least the reference's, wherever the reference has the layer."""
+        if reference is None:
+            return tuple(gene.drawn for gene in self.genes)
+        return tuple(
+            gene.drawn if value is None or gene.rule is None else tuple(c for c in gene.drawn if c >= value)
+            for gene, value in zip(self.genes, self.values(reference), strict=True)
+        )
+
+    def domain(self, slot: int, values: Values, reference: Arch | None) -> tuple[Value, ...]:
+        """Allowed values of the gene at ``slot``, when the genes before it have ``values``.
+
+        A space narrows them here where "at least the reference's" is not enough to contain it.
+        """
+        return self.domains(reference)[slot]
+
+    def check_own(self, arch: Arch) -> None:
+        if arch.space != self.identity:
+            raise GeneError(f"An architecture of {arch.space} was given to the space {self.identity}.")

@@ -1,0 +1,167 @@
+"""The paper's searches on a preset: rewards, races, evolution and its log (Sec. 3.4 and 4.1).
+
+Rewards are measured on the search split alone.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..costs.cost import unit
+from ..errors import RegnasError
+from ..evaluation.trie import Node
+from ..files import write_table
+from ..flips.right import negative_flips
+from ..search.evolution import SearchResult, evolve, survivors
+from ..search.racing import Race
+from ..search.rewards import Score, reward, reward_weights
+from ..spaces.arch import Arch
+from .workbench import Workbench
+
+
+def run_search(
+    bench: Workbench,
+    weights: str | tuple[float, float],
+    *,
+    reference: Arch | None = None,
+    cas: bool = False,
+    cost: str = "macs",
+    budget: float | None = None,
+    seed: int = 0,
+    label: str | None = None,
+    score: Score | None = None,
+) -> SearchResult:
+    """Run a preset's evolution; the log, with Top-1 and NFR on the search split, is kept in its ``runs``.
+
+    A repeated or killed search replays from the stored predictions. With ``search.racing`` in the preset,
+    the log has no Top-1 and NFR of candidates that were dropped.
+
+    Args:
+        bench: the preset brought to life.
+        weights: ``"R0"``, ``"R1"``, ``"R2"`` or (λ1, λ2).
+        reference: network that flips are counted against; None for R0 alone.
+        cas: whether the target must contain the reference.
+        cost: what the budget is in, by :func:`regnas_core.costs.cost.get_cost`: ``"macs"`` or ``"params"``
+            (millions), ``"note10"``, ``"latency"`` or a recorded table's path (ms).
+        budget: in this unit; the preset's target budget in million MACs by default.
+        seed: of the evolution.
+        label: file name of the log; made from the reward by default.
+        score: what computes the reward; by default as the preset says, racing or not.
+
+    Raises:
+        RegnasError: a budget that is missing, or a reward with NFR in it without a reference.
+        InfeasibleError: no network fits the budget.
+    """
+    protocol = bench.preset.search
+    if budget is None:
+        if cost != "macs":
+            raise RegnasError(f"A search by {cost} needs a budget: the preset's are in million MACs.")
+        budget = protocol.target_mmacs
+    if score is None:
+        make = get_score if protocol.racing is None else get_race
+        score = make(bench, weights, reference)
+    scale, symbol = unit(cost)
+    result = evolve(
+        bench.space,
+        score,
+        seed=seed,
+        max_cost=budget * scale,
+        cost=bench.cost(cost),
+        reference=reference if cas else None,
+        exclude=() if reference is None else (reference,),
+        generations=protocol.generations,
+        population=protocol.population,
+        parent_ratio=protocol.parent_ratio,
+        mutation_ratio=protocol.mutation_ratio,
+        mutation_prob=protocol.mutation_prob,
+        progress=True,
+    )
+    log = result.log
+    if reference is not None:
+        rates, store = ["top1_pct", "nfr_pct", "pfr_pct"], bench.store("search")
+        whole = [i for i, arch in enumerate(result.archs) if str(arch) in store]  # all, without racing
+        measured = bench.measure([result.archs[i] for i in whole], reference, "search")
+        log[rates] = measured[rates].set_axis(whole)
+    reward_name = weights if isinstance(weights, str) else "{:g},{:g}".format(*weights)
+    label = label or reward_name + ("+CAS" if cas else "")
+    write_table(log, bench.runs / "searches" / f"{label}-{budget:g}{symbol}-seed{seed}.parquet")
+    return result
+
+
+def get_score(bench: Workbench, weights: str | tuple[float, float], reference: Arch | None) -> Score:
+    """The reward on a preset's search split, as :func:`regnas_core.evolve` wants it.
+
+    Raises:
+        RegnasError: a reward with NFR in it, but no reference.
+    """
+    _check_reference(weights, reference)
+
+    def score(archs: list[Arch]) -> np.ndarray:
+        right = bench.correct(archs, "search")
+        ref = right[:1] & False if reference is None else bench.correct([reference], "search")
+        return reward(right.mean(1), negative_flips(ref, right).mean(1), weights)
+
+    return score
+
+
+def _check_reference(weights: str | tuple[float, float], reference: Arch | None) -> None:
+    if reference is None and reward_weights(weights)[1]:
+        raise RegnasError("A reward with NFR in it needs a reference to count negative flips against.")
+
+
+def get_race(
+    bench: Workbench,
+    weights: str | tuple[float, float],
+    reference: Arch | None,
+    level: float | None = None,
+) -> Race:
+    """The reward on a workbench's search split, as a race: what :func:`get_score` is without.
+
+    What was predicted is kept, block by block, and whole for those who stay to the end; so a killed search
+    goes on where it was.
+
+    Args:
+        bench: evaluates, in this process.
+        weights: of the reward.
+        reference: network that flips are counted against.
+        level: of the race; by default ``search.racing`` of the preset.
+    """
+    _check_reference(weights, reference)
+    search, protocol = bench.images("search"), bench.preset.search
+    top1_weight, nfr_weight = reward_weights(weights)
+    ref = np.zeros(len(search), bool) if reference is None else bench.correct([reference], "search")[0]
+    held: dict[Arch, Node] = {}  # a generation's statistics
+
+    def predict(archs: list[Arch], part: slice) -> np.ndarray:
+        store = bench.store("search", part)
+        if missing := [arch for arch in archs if str(arch) not in store]:
+            if not held.keys() >= set(missing):
+                held.clear()
+                held.update(dict.fromkeys(missing, bench.evaluator.calibrate(missing, progress=True)))
+            pictures, statistics = search.images[part], held[missing[0]]
+            found = bench.evaluator.predict(missing, pictures, calibrated=statistics, progress=True)
+            store.write([str(arch) for arch in missing], found)
+        return store.read([str(arch) for arch in archs])
+
+    blocks: dict[Arch, list[np.ndarray]] = {}
+
+    def gains(archs: list[Arch], part: slice) -> np.ndarray:
+        found = predict(archs, part)
+        for arch, row in zip(archs, found, strict=True):
+            blocks[arch] = [*(blocks[arch] if part.start else []), row]
+        if part.stop == len(search):
+            bench.store("search").write(
+                [str(arch) for arch in archs], np.stack([np.concatenate(blocks[arch]) for arch in archs])
+            )
+            blocks.clear()
+        right = found == search.labels[part]
+        return top1_weight * right - nfr_weight * negative_flips(ref[part], right)
+
+    return Race(
+        gains,
+        len(search),
+        survivors=survivors(protocol.population, protocol.parent_ratio),
+        low=min(0.0, -nfr_weight),
+        high=max(0.0, top1_weight),
+        level=protocol.racing if level is None else level,
+    )

@@ -1,0 +1,249 @@
+"""Networks trained one by one, which families from a super-network are compared with.
+
+Independently from scratch, by focal distillation from a reference, or fine-tuned from a super-network: a
+:class:`Job` says which, and :func:`job_predictions` gives the classes that such networks predict, out of
+what the package brings along, of what is stored, or of a training.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+from tqdm import tqdm
+
+from ..data.datasets import ImageSet
+from ..errors import RegnasError
+from ..evaluation.evaluator import pick_device
+from ..files import digest
+from ..spaces.arch import Arch
+from ..supernets.distillation import Objective
+from ..supernets.single import Teacher, train_network
+from ..supernets.supernet import SuperNet, load_supernet, random_weights
+from ..supernets.training import Recipe
+from .store import PredictionStore, read_packaged, write_packaged
+from .workbench import Workbench
+
+VERSION = 1  # of the training; part of every key, so that results of another version are not taken for these
+PACKAGED = Path(__file__).parent / "networks"
+SPLITS = ("search", "test")
+Start = Literal["scratch", "super-network"]
+
+
+
+
+
+
+
+
+# ── jobs ─────────────────────────────────────────────────────────────────────────────────────────
+@dataclass(frozen=True)
+class Job:
+    """A network to train with a preset's images; its batch size, decay and augmentation are the preset's.
+
+    Attributes:
+        arch: the architecture, of the preset's search space.
+        seed: of initial weights, order of images and augmentation.
+        objective: cross entropy, or focal distillation.
+        start: from ``"scratch"`` (random weights), or fine-tuning: from the ``"super-network"``'s weights.
+        epochs: passes over the training images.
+        lr: peak of the one-cycle learning rate.
+        reference: whose logits focal distillation follows: a sub-network of the preset's super-network.
+            Of no meaning for cross entropy.
+
+    Raises:
+        RegnasError: a value that makes no sense, or focal distillation without a reference.
+    """
+
+    arch: Arch
+    seed: int
+    objective: Objective
+    start: Start
+    epochs: int
+    lr: float
+    reference: Arch | None = None
+
+    def __post_init__(self) -> None:
+        if self.start not in get_args(Start):
+            raise RegnasError(f"Job start {self.start!r}: choose one of {', '.join(get_args(Start))}.")
+        if self.seed < 0 or self.epochs < 1 or not 0 < self.lr < math.inf:
+            raise RegnasError(
+                f"Job seed={self.seed}, epochs={self.epochs}, lr={self.lr}: expected a seed of at least "
+                "0, at least 1 epoch and a learning rate above 0."
+            )
+        if self.objective.distils and self.reference is None:
+            raise RegnasError(f"A job with {self.objective.kind} needs a reference to distil from.")
+
+    @property
+    def distils_from(self) -> Arch | None:
+        """The reference, where the objective makes use of it."""
+        return self.reference if self.objective.distils else None
+
+
+def job_predictions(bench: Workbench, jobs: Sequence[Job], split: str = "test") -> np.ndarray:
+    """Predicted classes of networks that are trained on their own.
+
+    They come from the package, unless the preset says ``recompute``; or from what was stored under the
+    preset's ``runs``; or else the network is trained, and its weights, log and predictions are kept there.
+    A killed run goes on where it stopped.
+
+    Args:
+        bench: the preset's images and super-network.
+        jobs: J networks; repeated ones are trained once.
+        split: ``"search"`` (to tune on) or ``"test"`` (final numbers).
+
+    Returns:
+        Unsigned integers (J, N).
+
+    Raises:
+        GeneError: an architecture or a reference belongs to another space.
+        RegnasError: an unknown split.
+        CheckpointError, DataError: as by :func:`train_network`; or a stored file is damaged.
+    """
+    known, images = _Known(bench, split), bench.images(split).images
+    keys = [prediction_key(bench, job, split) for job in jobs]
+    missing = {key: job for key, job in zip(keys, jobs, strict=True) if key not in known}
+    if missing:
+        with tqdm(missing.items(), unit="network", leave=False) as bar:
+            for k, (key, job) in enumerate(bar, 1):
+                bar.set_description(f"training {k} of {len(missing)} networks")
+                evaluator = replace(bench, net=trained_network(bench, job)).evaluator
+                known.store.write([key], evaluator.predict([job.arch], images))
+    return np.stack([known[key] for key in keys]) if keys else np.empty((0, len(images)), np.uint8)
+
+
+def trained_network(bench: Workbench, job: Job) -> SuperNet:
+    """The weights of a job: stored ones, or else trained now."""
+    folder = bench.runs.parent / "networks" / network_key(bench, job)
+    path = folder / "network.safetensors"
+    if not path.is_file():
+        start = bench.net
+        if job.start == "scratch":
+            start = replace(start, weights=random_weights(bench.space, int(job.seed)))
+        device = pick_device(bench.preset.device)
+        reference = Teacher(bench.net, job.reference, device) if job.objective.distils else None
+        net = train_network(
+            start,
+            job.arch,
+            bench.data.train,
+            _recipe(bench, job),
+            job.objective,
+            reference=reference,
+            workdir=folder,
+            device=device,
+            info={"dataset": bench.data.name, "source": bench.data.source},
+        )
+        net.save(path)
+    (folder / "training.pt").unlink(missing_ok=True)  # weights and momenta, of no more use
+    return load_supernet(bench.space.name, path, **bench.space.options)
+
+
+def package(
+    bench: Workbench, jobs: Sequence[Job], path: str | Path | None = None, splits: Sequence[str] = ("test",)
+) -> Path:
+    """Write what is known of jobs into one Parquet file, which ships with the package.
+
+    Args:
+        bench: as for :func:`job_predictions`.
+        jobs: the networks; a file that is there is replaced, so give all.
+        path: the file; by default where :func:`job_predictions` looks for it.
+        splits: whose predictions to write.
+
+    Raises:
+        RegnasError: some have not been predicted yet.
+    """
+    rows = {}
+    for split in splits:
+        known = _Known(bench, split)
+        for job in jobs:
+            key = prediction_key(bench, job, split)
+            if key not in known:
+                raise RegnasError(f"Nothing is stored of {job} on {split}; call job_predictions first.")
+            rows[key] = {"key": key, "split": split, **_described(bench, job), "classes": known[key]}
+    return write_packaged(path or _packaged_file(bench), list(rows.values()))
+
+
+def _described(bench: Workbench, job: Job) -> dict:
+    """What a job is, for people who read the packaged table."""
+    recipe, reference = _recipe(bench, job), job.distils_from
+    return {
+        "arch": str(job.arch),
+        "mmacs": bench.space.macs(job.arch) / 1e6,
+        "start": job.start,
+        **{name: getattr(recipe, name) for name in ("seed", "epochs", "lr")},
+        **dict.fromkeys(asdict(job.objective)),
+        **job.objective.settings,
+        "reference": None if reference is None else str(reference),
+    }
+
+
+# ── what a prediction depends on ─────────────────────────────────────────────────────────────────
+def network_key(bench: Workbench, job: Job) -> str:
+    """16 hexadecimal digits that name everything that a job's weights depend on."""
+    reference = job.distils_from
+    for arch in (job.arch, *([] if reference is None else [reference])):
+        bench.space.steps(arch)  # a GeneError for another space's architecture
+    depends = {
+        "version": VERSION,
+        "space": bench.space.identity,
+        "arch": str(job.arch),
+        "objective": job.objective.settings,
+        "recipe": {key: value for key, value in asdict(_recipe(bench, job)).items() if key != "random_nets"},
+        "images": [bench.data.train.digest, bench.net.mean, bench.net.std],
+        "start": bench.net.digest() if job.start == "super-network" else "scratch",
+    }
+    if reference is not None:
+        depends["reference"] = [str(reference), bench.net.digest()]
+    return _digest(depends)
+
+
+def prediction_key(bench: Workbench, job: Job, split: str) -> str:
+    """16 hexadecimal digits that name everything that a job's predictions on a split depend on."""
+    images, precision = _images(bench, split), bench.preset.evaluation.precision
+    return _digest([network_key(bench, job), _statistics(bench), images.digest, precision])
+
+
+def _images(bench: Workbench, split: str) -> ImageSet:
+    if split not in SPLITS:
+        raise RegnasError(f"No split {split!r} to predict on; choose one of {', '.join(SPLITS)}.")
+    return bench.images(split)
+
+
+def _statistics(bench: Workbench) -> list:
+    """What BatchNorm statistics come from."""
+    return [bench.data.calibration.digest, bench.preset.evaluation.calibration_batch]
+
+
+def _digest(depends: dict | list) -> str:
+    return digest(json.dumps(depends, sort_keys=True))
+
+
+def _recipe(bench: Workbench, job: Job) -> Recipe:
+    own = {"epochs": int(job.epochs), "lr": float(job.lr), "seed": int(job.seed)}
+    return Recipe(**(bench.preset.training.model_dump() | own))
+
+
+# ── what is known ────────────────────────────────────────────────────────────────────────────────
+class _Known:
+    """Predictions on one split that need no training, by key: packaged ones, then stored ones."""
+
+    def __init__(self, bench: Workbench, split: str) -> None:
+        images = _images(bench, split)
+        folder = bench.runs.parent / "predictions" / f"networks-{images.digest}"
+        self.packaged = {} if bench.preset.recompute else read_packaged(_packaged_file(bench))
+        self.store = PredictionStore(folder, len(images))
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.packaged or key in self.store
+
+    def __getitem__(self, key: str) -> np.ndarray:
+        return self.packaged[key] if key in self.packaged else self.store.read([key])[0]
+
+
+def _packaged_file(bench: Workbench) -> Path:
+    return PACKAGED / f"{bench.preset.name}.parquet"

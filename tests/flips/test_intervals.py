@@ -1,0 +1,111 @@
+"""intervals: by hand, and how often they cover the truth."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from regnas_core.flips.intervals import mean_over_seeds
+
+
+def coverage(seeds: int, seed_sd: float, runs: int = 1500, images: int = 400, rate: float = 0.1) -> float:
+    """How often the interval holds the true rate of flips.
+
+    A seed's network has a rate of its own around ``rate``; images differ in how easily they flip, and
+    all seeds are measured on the same images.
+    """
+    rng, hits = np.random.default_rng(0), 0
+    for _ in range(runs):
+        own = rate + seed_sd * rng.standard_normal((seeds, 1))
+        ease = rng.uniform(0.2, 1.8, images)
+        found = mean_over_seeds(rng.random((seeds, images)) < own * ease)
+        hits += found.low <= rate <= found.high
+    return hits / runs
+
+
+def test_one_seed_is_covered_as_often_as_its_level_says():
+    assert coverage(1, 0.0) == pytest.approx(0.95, abs=0.02)
+
+
+@pytest.mark.parametrize("seed_sd", [0.0, 0.01, 0.03])
+def test_three_seeds_are_covered_at_least_so_often(seed_sd):
+    """The images' share of the seeds' spread is counted twice, so that a small effect is over-covered."""
+    assert 0.94 < coverage(3, seed_sd) <= 1
+
+
+def test_an_interval_without_the_seeds_would_miss_the_truth():
+    """The simulation can fail: averaging over images alone is far from the level."""
+    rng, hits = np.random.default_rng(0), 0
+    for _ in range(500):
+        own = 0.1 + 0.03 * rng.standard_normal((3, 1))
+        found = mean_over_seeds((rng.random((3, 400)) < own).mean(0))
+        hits += found.low <= 0.1 <= found.high
+    assert hits / 500 < 0.8
+
+
+def test_one_seed_by_hand():
+    values = np.array([0, 1, 1, 0, 0, 0, 0, 0, 1, 1])
+    found = mean_over_seeds(values)
+    half = 1.959963984540054 * values.std(ddof=1) / math.sqrt(10)
+    assert found.mean == 0.4 and math.isnan(found.seed_sd)
+    assert (found.low, found.high) == pytest.approx((0.4 - half, 0.4 + half))
+    assert mean_over_seeds(values[None])[:3] == found[:3]
+
+
+def test_three_seeds_by_hand():
+    values = np.array([[0, 1, 1, 0], [1, 1, 1, 0], [0, 1, 0, 0]])
+    seeds, images = np.array([2, 3, 1]) / 4, np.array([1, 3, 2, 0]) / 3
+    t = 4.302652729911275  # Student's quantile for two degrees of freedom
+    half = math.hypot(t * seeds.std(ddof=1) / math.sqrt(3), 1.959963984540054 * images.std(ddof=1) / 2)
+    found = mean_over_seeds(values)
+    assert found.mean == 0.5 and found.seed_sd == pytest.approx(0.25)
+    assert (found.low, found.high) == pytest.approx((0.5 - half, 0.5 + half))
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 3])
+def test_the_p_value_is_where_the_interval_ends_at_0(seeds):
+    values = np.random.default_rng(3).normal(0.3, 1, (seeds, 40))
+    p = mean_over_seeds(values).p
+    assert 0.01 < p < 0.9
+    assert mean_over_seeds(values, 1 - p).low == pytest.approx(0, abs=1e-9)
+    assert mean_over_seeds(-values).p == pytest.approx(p)
+
+
+def test_the_p_value_of_one_seed_is_a_z_tests():
+    values = np.random.default_rng(4).normal(0.2, 1, 200)
+    z = values.mean() / (values.std(ddof=1) / math.sqrt(200))
+    assert mean_over_seeds(values).p == pytest.approx(2 * stats.norm.sf(abs(z)))
+
+
+def test_p_values_where_nothing_varies():
+    assert mean_over_seeds(np.zeros((2, 9))).p == 1
+    assert mean_over_seeds(np.ones((2, 9))).p == 0
+
+
+def test_the_level_sets_the_width():
+    values = np.random.default_rng(0).random((1, 30))
+    widths = [np.diff(mean_over_seeds(values, level)[1:3])[0] for level in (0.5, 0.95, 0.99)]
+    assert np.divide(widths, widths[0]) == pytest.approx(
+        stats.norm.ppf([0.75, 0.975, 0.995]) / 0.6744897501960817
+    )
+
+
+def test_a_paired_difference_is_the_mean_of_differences_and_narrower():
+    rng = np.random.default_rng(1)
+    ease = rng.random((3, 500))
+    a, b = (ease < 0.6).astype(float), (ease < 0.5).astype(float)
+    paired, torn = mean_over_seeds(a - b), mean_over_seeds(a - rng.permuted(b, axis=1))
+    assert paired.mean == pytest.approx(mean_over_seeds(a).mean - mean_over_seeds(b).mean)
+    assert paired.mean == pytest.approx(torn.mean)
+    assert paired.high - paired.low < 0.8 * (torn.high - torn.low)
+
+
+def test_the_interval_of_a_rate_stays_within_0_and_1():
+    rare = np.zeros((3, 50), bool)
+    rare[0, :2] = True
+    assert mean_over_seeds(rare).low == 0
+    assert mean_over_seeds(~rare).high == 1
+    assert mean_over_seeds(rare.astype(float)).low < 0

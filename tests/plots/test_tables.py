@@ -1,0 +1,75 @@
+"""tables: what is printed is what was measured, and the paper's numbers stand apart."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from regnas_core.experiments import paper
+from regnas_core.plots import tables
+
+MEANS = pd.DataFrame(
+    {
+        "model": ["Mini-R0-1.3", "Mini-R0-2.6", "Mini-(R2+CAS)-2.6"],
+        "design": ["reference", "R0", "R2+CAS"],
+        "seeds": [1, 3, 3],
+        "mmacs": [1.304, 2.5501, 294.4],
+        "top1_pct": [81.256, 84.1, 84.0],
+        "nfr_pct": [float("nan"), 2.894, 2.46],
+        "nfr_low_pct": [float("nan"), 1.94, 1.98],
+        "nfr_high_pct": [float("nan"), 3.84, 2.94],
+    }
+)
+
+
+@pytest.fixture
+def table() -> pd.DataFrame:
+    return tables.printed(MEANS, paper.part(paper.TABLE2, "a"))
+
+
+def test_numbers_are_rounded_to_what_is_known(table):
+    ours = table[tables.OURS]
+    assert ours["MACs (M)"].tolist() == ["1.30", "2.55", "294"]
+    assert ours["NFR (%)"].tolist() == ["", "2.89", "2.46"]
+    assert ours["95 % interval"].tolist() == ["", "[1.94, 3.84]", "[1.98, 2.94]"]
+
+
+def test_the_papers_rows_stand_beside_the_same_design(table):
+    theirs = table[tables.PAPER]
+    assert theirs["model"].tolist() == ["MB-R0-150", "MB-R0-300", "MB-(R2+CAS)-300"]
+    assert theirs["NFR (%)"].tolist() == ["", "2.51", "2.16"]
+    assert tables.PAPER not in tables.printed(MEANS).columns.get_level_values(0)
+
+
+def test_markdown_and_latex_are_written(table, tmp_path):
+    assert tables.save_printed(table, tmp_path / "t", "Table 2a, 95 %") is table
+    lines = (tmp_path / "t.md").read_text("utf-8").splitlines()
+    assert lines[0] == "**Table 2a, 95 %**" and lines[2].count("*paper:*") == 4
+    assert len({line.count("|") for line in lines[2:]}) == 1 and len(lines) == 4 + 3
+    latex = (tmp_path / "t.tex").read_text("utf-8")
+    assert r"\toprule" in latex and r"95 \%" in latex and "MB-(R2+CAS)-300" in latex
+    assert latex.count(r"\\") >= 5
+
+
+def test_the_papers_columns_look_different(table):
+    html = tables.shown(table).to_html()
+    assert "italic" in html and "border-left" in html
+    assert "italic" not in tables.shown(tables.printed(MEANS)).to_html()
+
+
+def test_claims_side_by_side_have_the_colours_of_their_verdicts():
+    verdicts = [verdict and f"+1.00 {verdict}" for verdict in tables.COLOURS]
+    table = pd.DataFrame({"number": 1, "claim": "less", "demo": verdicts})
+    html = tables.shown_side_by_side(table).to_html()
+    assert all(colour in html for colour in tables.COLOURS.values())
+
+
+def test_what_the_paper_says_is_consistent_with_itself():
+    both = paper.TABLE1.merge(paper.TABLE2, on=["space", "design"])
+    for column in ("model", "mmacs", "top1_pct", "nfr_pct"):
+        pd.testing.assert_series_equal(both[f"{column}_x"], both[f"{column}_y"], check_names=False)
+    a, b = (paper.part(paper.TABLE1, which).set_index("design")["nfr_pct"] for which in "ab")
+    assert (
+        round(100 * (1 - a["R2+CAS"] / a["FD-KL"])) == 34
+        and round(100 * (1 - b["R2+CAS"] / b["FD-KL"])) == 49
+    )

@@ -1,0 +1,116 @@
+"""ImageNet's presets, from a tree of files to the tables: on a miniature tree with untrained weights."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from regnas_core import experiments
+from regnas_core.errors import PresetError
+from regnas_core.workbench.presets import load_preset
+from regnas_core.workbench.workbench import open_workbench
+
+CLASSES = [f"n{1440764 + 1000 * i:08d}" for i in range(4)]
+SMALL = {
+    "data.size": 64,
+    "data.sizes": {"calibration": 24, "search": 20},
+    "supernet.options.resolutions": [64],
+    "supernet.weights": "random:0",
+    "search.generations": 2,
+    "search.population": 4,
+    "samples": 2,
+    "seeds": 2,
+    "device": "cpu",
+}
+BUDGETS = {  # reference, target; 64 pixels need a twelfth of what 224 need
+    "imagenet": (18, 26),
+    "imagenet-mbv3-w1.2": (22, 33),
+    "imagenet-resnet50": (160, 260),
+    "imagenet-fbnetv3": (35, 60),
+}
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    """16 training and 4 validation pictures a class, of all shapes, under ImageNet's names."""
+    root, rng = tmp_path_factory.mktemp("data") / "imagenet", np.random.default_rng(0)
+    number = 0
+    for part, count in (("train", 16), ("val", 4)):
+        for wnid in CLASSES:
+            (root / part / wnid).mkdir(parents=True)
+            for i in range(count):
+                number += 1
+                coarse = rng.integers(0, 256, (4, 4, 3), np.uint8)
+                size = tuple(int(n) for n in rng.integers(70, 120, 2))
+                name = f"{wnid}_{i}.JPEG" if part == "train" else f"ILSVRC2012_val_{number:08d}.JPEG"
+                Image.fromarray(coarse).resize(size).save(root / part / wnid / name)
+    return root
+
+
+@pytest.fixture
+def open_bench(tree, tmp_path, monkeypatch):
+    monkeypatch.setenv("REGNAS_DATA", str(tree.parent))
+
+    def open_bench(preset: str, **changes):
+        reference, target = BUDGETS[preset]
+        budgets = {"search.reference_mmacs": reference, "search.target_mmacs": target}
+        return open_workbench(preset, {**SMALL, **budgets, **changes}, out=tmp_path / "out")
+
+    return open_bench
+
+
+@pytest.mark.parametrize("name", BUDGETS)
+def test_the_presets_are_the_papers(name):
+    preset = load_preset(name)
+    assert (preset.search.generations, preset.search.population, preset.samples) == (20, 100, 300)
+    assert preset.search.images == "search" and preset.supernet.weights.startswith("pretrained")
+    if name in ("imagenet", "imagenet-resnet50"):
+        budgets = (preset.search.reference_mmacs, preset.search.target_mmacs)
+        assert budgets == {"imagenet": (150, 300), "imagenet-resnet50": (2000, 3000)}[name]
+
+
+@pytest.mark.parametrize("name", BUDGETS)
+def test_a_preset_runs_from_pictures_to_its_table(open_bench, name):
+    bench = open_bench(name)
+    assert bench.data.classes == tuple(CLASSES) and "split of its own" in bench.data.source
+    assert bench.images("search").images.shape == (20, 3, 64, 64) and len(bench.images("test")) == 16
+    found = experiments.table2(bench)
+    table = found.by_seed()
+    assert table["model"].nunique() == 5 and len(table) == 9
+    budget = np.where(table["design"] == "reference", *BUDGETS[name])
+    assert (table["mmacs"] <= budget).all()
+    ref, *targets = map(bench.space.parse, [*found.reference.archs, *found["R2+CAS"].archs])
+    assert all(bench.space.contains(arch, ref) for arch in targets)
+    assert len(found.means()) == 5
+    predictions = {str(path) for path in (bench.runs.parent / "predictions").rglob("*.parquet")}
+    again = open_bench(name)
+    assert experiments.table2(again).by_seed().equals(table)
+    assert {str(path) for path in (bench.runs.parent / "predictions").rglob("*.parquet")} == predictions
+
+
+def test_search_on_validation_images_marks_its_results(open_bench):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        bench = open_bench("imagenet-fbnetv3", **{"search.images": "validation"})
+    assert any("too good" in str(w.message) for w in caught)
+    assert "validation" in bench.name and "validation" in bench.figures.name
+    assert bench.images("search").digest == bench.images("test").digest
+    assert bench.images("search").digest != open_bench("imagenet-fbnetv3").images("search").digest
+
+
+def test_images_have_the_size_that_costs_are_counted_at_or_are_resized_to_it(open_bench):
+    free = {key: value for key, value in SMALL.items() if "resolutions" not in key}
+    with pytest.raises(PresetError, match=r"data\.size is 64, but ofa-mbv3-w1\.0 counts costs at 224 pixels"):
+        open_workbench("imagenet", free)
+    assert open_bench("imagenet", **{"data.size": 96}).images("test").images.shape[-1] == 96
+    assert open_bench("imagenet-fbnetv3", **{"data.size": 96}).images("test").images.shape[-1] == 96
+
+
+def test_the_fixed_resolution_is_a_choice_among_several(open_bench):
+    bench = open_bench("imagenet", **{"supernet.options.resolutions": [64, 96]})
+    archs = [bench.space.sample(np.random.default_rng(seed)) for seed in range(4)]
+    assert {arch.r for arch in archs} == {64, 96}
+    assert bench.predictions(archs, "test").shape == (4, 16)

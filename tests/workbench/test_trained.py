@@ -1,0 +1,496 @@
+"""networks: one architecture is trained on its own, once; what is known of it is not computed again."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from regnas_core import Evaluator, SuperNet, get_space
+from regnas_core.data.datasets import ImageSet
+from regnas_core.errors import CheckpointError, DataError, GeneError, RegnasError
+from regnas_core.supernets import training
+from regnas_core.supernets.distillation import Objective
+from regnas_core.supernets.single import Teacher, train_network
+from regnas_core.supernets.supernet import random_weights
+from regnas_core.supernets.training import Recipe
+from regnas_core.workbench import trained as networks
+from regnas_core.workbench.trained import Job, job_predictions, network_key, package, prediction_key
+from regnas_core.workbench.workbench import Workbench
+
+CE, KL, LM = Objective(), Objective("FD-KL", weight=0.2, temperature=1), Objective("FD-LM", weight=0.2)
+RECIPE = Recipe(epochs=2, batch_size=32, lr=0.05, shift=1, flip=False)
+SIZES = {"train": 128, "calibration": 64, "search": 50, "test": 60}
+
+
+def quarters(split: str, n: int | None = None) -> ImageSet:
+    """The class is the bright quarter of the picture."""
+    n = n or SIZES[split]
+    rng = np.random.default_rng(list(SIZES).index(split))
+    labels = np.arange(n) % 4
+    images = rng.integers(0, 100, (n, 1, 16, 16), np.uint8)
+    for label in range(4):
+        row, col = 8 * (label // 2), 8 * (label % 2)
+        images[labels == label, :, row : row + 8, col : col + 8] += 120
+    return ImageSet(images, labels, tuple("abcd"), f"toy/{split}")
+
+
+@pytest.fixture(autouse=True)
+def packaged_nowhere(tmp_path, monkeypatch):
+    monkeypatch.setattr(networks, "CHECKPOINTS", tmp_path / "packaged")
+
+
+@pytest.fixture
+def open_bench(make_bench, tmp_path):
+    """``open_bench(folder, **changes)``: a workbench of easy pictures, whose runs go to the folder."""
+
+    def opened(folder="out", net=None, open_split=quarters, **changes) -> Workbench:
+        changes = {"training": {"batch_size": 32, "shift": 1, "flip": False}} | changes
+        bench = make_bench(tmp_path / folder, **({} if net is None else {"net": net}), **changes)
+        return replace(bench, data=replace(bench.data, open_split=open_split))
+
+    return opened
+
+
+@pytest.fixture
+def bench(open_bench) -> Workbench:
+    return open_bench()
+
+
+@pytest.fixture
+def net(bench) -> SuperNet:
+    return bench.net
+
+
+@pytest.fixture
+def arch(bench):
+    return bench.space.sample(np.random.default_rng(3))
+
+
+@pytest.fixture
+def reference(bench):
+    return bench.space.smallest
+
+
+@pytest.fixture
+def trained(monkeypatch) -> Counter:
+    """How many epochs each architecture was trained."""
+    counts, run_epoch = Counter(), training._epoch
+
+    def counted(*args):
+        counts["epochs"] += 1
+        return run_epoch(*args)
+
+    monkeypatch.setattr(training, "_epoch", counted)
+    return counts
+
+
+def kill_in_epoch(monkeypatch, epoch: int):
+    """End the run at the beginning of an epoch, counted from 0."""
+    run_epoch = training._epoch
+
+    def dies(*args):
+        if args[4] == epoch:
+            raise KeyboardInterrupt
+        return run_epoch(*args)
+
+    monkeypatch.setattr(training, "_epoch", dies)
+
+
+def scratch(bench, seed: int = 0) -> SuperNet:
+    return replace(bench.net, weights=random_weights(bench.space, seed))
+
+
+def job(arch, **changes) -> Job:
+    values = {"arch": arch, "seed": 0, "objective": CE, "start": "scratch", "epochs": 2, "lr": 0.05}
+    return Job(**(values | changes))
+
+
+# ── one network ──────────────────────────────────────────────────────────────────────────────────
+class NextQuarter(nn.Module):
+    """A reference that takes every picture for the class after its own."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return 3 * nn.functional.adaptive_avg_pool2d(x, 2).flatten(1).roll(1, 1)
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [CE, Objective("FD-KL", weight=5, temperature=1), Objective("FD-LM", weight=2)],
+    ids=lambda o: o.kind,
+)
+def test_the_labels_are_learned_or_under_heavy_distillation_the_reference(bench, tmp_path, objective):
+    many, recipe = quarters("train", 512), replace(RECIPE, epochs=5, lr=0.1)
+    arch, told = bench.space.smallest, NextQuarter().eval()
+    net = train_network(scratch(bench), arch, many, recipe, objective, reference=told, workdir=tmp_path)
+    loss = pd.read_csv(tmp_path / "log.csv")["loss"]
+    assert len(loss) == 5 and loss.iloc[-1] < 0.5 * loss.iloc[0]
+    test = bench.images("test")
+    classes = Evaluator(net, many.images[:128], device="cpu").predict([arch], test.images)[0]
+    expected = (test.labels + objective.distils) % 4
+    assert (classes == expected).mean() > 0.9
+
+
+def test_only_tensors_of_the_architecture_change(bench, net, tmp_path):
+    arch = bench.space.smallest
+    before = net.digest()
+    found = train_network(net, arch, bench.data.train, RECIPE, CE, workdir=tmp_path / "run")
+    assert net.digest() == before and not any(w.requires_grad for w in found.weights.values())
+    used = {region.tensor for step in bench.space.steps(arch) for region in step.regions}
+    assert 0 < len(used) < len(net.weights)
+    assert used == {name for name, w in found.weights.items() if not w.equal(net.weights[name])}
+
+
+def test_weights_follow_the_loss_of_their_slices(bench, tmp_path):
+    """One step, against one of SGD on the extracted network in training mode."""
+    arch, net, images = bench.space.smallest, bench.net.to(torch.float64), bench.data.train
+    lowest = 1 / 25e4  # a one-cycle schedule of one step has this share of its peak, and momentum 0.95
+    recipe = replace(RECIPE, epochs=1, batch_size=128, weight_decay=0.0, shift=0, lr=0.01 / lowest)
+    found = train_network(net, arch, images, recipe, CE, workdir=tmp_path / "run").extract(arch)
+    module = net.extract(arch).train()
+    logits = module(net.normalise(torch.from_numpy(images.images)))
+    nn.functional.cross_entropy(logits, torch.from_numpy(images.labels)).backward()
+    for before, after in zip(module.parameters(), found.parameters(), strict=True):
+        expected = before.detach() - 0.01 * (1 + 0.95) * before.grad  # Nesterov's first step
+        torch.testing.assert_close(after.detach(), expected, rtol=1e-9, atol=1e-9)
+
+
+def test_the_reference_sees_the_same_batches(bench, arch, reference, tmp_path, monkeypatch):
+    told, seen, own = bench.evaluator.extract(reference), [], []
+    told.register_forward_pre_hook(lambda module, args: seen.append(args[0]))
+    forward = SuperNet.forward
+    monkeypatch.setattr(SuperNet, "forward", lambda self, a, x: [own.append((a, x)), forward(self, a, x)][1])
+    train_network(
+        scratch(bench), arch, bench.data.train, RECIPE, KL, reference=told, workdir=tmp_path / "run"
+    )
+    assert len(seen) == len(own) == 2 * 4 and {a for a, _ in own} == {arch}
+    assert all(x.equal(y) for x, (_, y) in zip(seen, own, strict=True))
+    assert not told.training and not any(
+        layer.weight.grad for layer in told.modules() if hasattr(layer, "eps")
+    )
+
+
+@pytest.mark.parametrize("objective", [CE, KL], ids=lambda o: o.kind)
+def test_a_resumed_run_is_the_same_run(bench, arch, reference, tmp_path, monkeypatch, objective):
+    def run(folder: str) -> SuperNet:
+        told = bench.evaluator.extract(reference)
+        return train_network(
+            scratch(bench),
+            arch,
+            bench.data.train,
+            RECIPE,
+            objective,
+            reference=told,
+            workdir=tmp_path / folder,
+        )
+
+    whole = run("whole")
+    with monkeypatch.context() as patch:
+        kill_in_epoch(patch, 1)
+        with pytest.raises(KeyboardInterrupt):
+            run("killed")
+    torch.manual_seed(99)  # the global state must not matter
+    assert run("killed").digest() == whole.digest()
+    logs = [pd.read_csv(tmp_path / f / "log.csv").drop(columns="seconds") for f in ("whole", "killed")]
+    pd.testing.assert_frame_equal(*logs)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"objective": LM}, "objective"),
+        ({"objective": replace(KL, beta=4.0)}, "objective"),
+        ({"recipe": replace(RECIPE, seed=1, lr=0.1)}, "lr, seed"),
+        ({"arch": "largest"}, "arch"),
+        ({"net": 1}, "start"),
+        ({"reference": "largest"}, "reference"),
+        ({"images": 100}, "images"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else next(iter(value)),
+)
+def test_the_folder_of_another_run_is_refused(bench, arch, reference, tmp_path, change, named):
+    def run(**change):
+        given = {"net": 0, "arch": arch, "recipe": RECIPE, "objective": KL, "reference": reference} | change
+        archs = {k: bench.space.largest if given[k] == "largest" else given[k] for k in ("arch", "reference")}
+        return train_network(
+            scratch(bench, given["net"]),
+            archs["arch"],
+            bench.data.train.take(given.get("images", 128)),
+            given["recipe"],
+            given["objective"],
+            reference=bench.evaluator.extract(archs["reference"]),
+            workdir=tmp_path / "run",
+        )
+
+    run()
+    with pytest.raises(CheckpointError, match=rf"belongs to another run \({named} differ"):
+        run(**change)
+    assert run(recipe=replace(RECIPE, random_nets=5)) is not None  # of no meaning here
+
+
+def test_the_result_says_where_it_comes_from(bench, net, arch, tmp_path):
+    found = train_network(
+        net, arch, bench.data.train, RECIPE, CE, workdir=tmp_path / "run", info={"command": "by hand"}
+    )
+    recipe = asdict(RECIPE)
+    del recipe["random_nets"]
+    assert found.info == {
+        "command": "by hand",
+        "arch": str(arch),
+        "start": net.digest(),
+        "images": bench.data.train.digest,
+        "objective": {"kind": "CE"},
+        "recipe": recipe,
+    }
+
+
+def test_bad_input_is_refused_before_anything_is_trained(bench, net, arch, reference, tmp_path):
+    images, folder = bench.data.train, tmp_path / "run"
+    told = bench.evaluator.extract(reference)
+    for wrong in (None, told.train()):
+        with pytest.raises(RegnasError, match=r"FD-KL needs a reference network, in evaluation mode"):
+            train_network(net, arch, images, RECIPE, KL, reference=wrong, workdir=folder)
+    with pytest.raises(GeneError, match="was given to the space"):
+        train_network(net, get_space("mini").smallest, images, RECIPE, CE, workdir=folder)
+    assert not folder.exists()
+    with pytest.raises(DataError, match="20 training images do not fill one batch of 32"):
+        train_network(net, arch, images.take(20), RECIPE, CE, workdir=folder)
+    broken = replace(net, weights={n: w * torch.nan for n, w in net.weights.items()})
+    with pytest.raises(CheckpointError, match=r"loss became nan in epoch 1; lower lr \(now 0\.05\)"):
+        train_network(broken, arch, images, RECIPE, CE, workdir=folder)
+
+
+# ── jobs ─────────────────────────────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"start": "pretrained"}, "'pretrained': choose one of scratch, super-network"),
+        ({"seed": -1}, "seed=-1"),
+        ({"epochs": 0}, "epochs=0"),
+        ({"lr": 0}, "lr=0"),
+        ({"lr": float("nan")}, "lr=nan"),
+        ({"objective": LM}, "FD-LM needs a reference to distil from"),
+    ],
+)
+def test_jobs_that_make_no_sense_are_refused(arch, values, message):
+    with pytest.raises(RegnasError, match=message):
+        job(arch, **values)
+
+
+def test_predictions_are_those_of_the_trained_network(bench, arch, reference, tmp_path):
+    jobs = [job(arch), job(arch, objective=KL, reference=reference), job(arch, seed=1)]
+    found = job_predictions(bench, [*jobs, jobs[0]])
+    assert found.shape == (4, 60) and (found[3] == found[0]).all()
+    expected = []
+    for i, (objective, seed) in enumerate([(CE, 0), (KL, 0), (CE, 1)]):
+        net = train_network(
+            scratch(bench, seed),
+            arch,
+            bench.data.train,
+            replace(RECIPE, seed=seed),
+            objective,
+            reference=Teacher(bench.net, reference),
+            workdir=tmp_path / str(i),
+        )
+        calibration = bench.data.calibration.images
+        expected.append(
+            Evaluator(net, calibration, device="cpu").predict([arch], bench.images("test").images)[0]
+        )
+    np.testing.assert_array_equal(found[:3], expected)
+    assert len({row.tobytes() for row in found}) == 3
+    assert job_predictions(bench, []).shape == (0, 60)
+
+
+def test_fine_tuning_starts_from_the_super_network(bench, arch):
+    still = job(arch, start="super-network", epochs=1, lr=1e-12)
+    np.testing.assert_array_equal(job_predictions(bench, [still]), bench.predictions([arch], "test"))
+    tuned = job_predictions(bench, [replace(still, epochs=6, lr=0.05)])[0]
+    labels = bench.images("test").labels
+    assert (tuned == labels).mean() > bench.correct([arch], "test").mean() + 0.2
+
+
+def test_a_network_is_trained_once(bench, open_bench, arch, trained):
+    jobs = [job(arch), job(arch, seed=1)]
+    first = job_predictions(bench, [*jobs, jobs[0]])
+    assert trained["epochs"] == 4
+    np.testing.assert_array_equal(job_predictions(open_bench(), jobs[::-1]), first[1::-1])
+    job_predictions(open_bench(), jobs, "search")  # the weights are kept
+    assert trained["epochs"] == 4
+    folders = list((bench.runs.parent / "networks").iterdir())
+    assert len(folders) == 2
+    assert all(sorted(p.name for p in f.iterdir()) == ["log.csv", "network.safetensors"] for f in folders)
+
+
+def test_a_killed_job_goes_on_where_it_stopped(bench, open_bench, arch, monkeypatch, trained):
+    jobs = [job(arch, seed=seed) for seed in range(2)]
+    whole = job_predictions(open_bench("whole"), jobs)
+    trained.clear()
+    with monkeypatch.context() as patch:
+        kill_in_epoch(patch, 1)
+        with pytest.raises(KeyboardInterrupt):
+            job_predictions(bench, jobs)
+    assert (bench.runs.parent / "networks" / network_key(bench, jobs[0]) / "training.pt").exists()
+    np.testing.assert_array_equal(job_predictions(open_bench(), jobs), whole)
+    assert trained["epochs"] == 4  # over both runs, each epoch once
+
+
+def test_the_bar_counts_networks(bench, arch, monkeypatch):
+    said = []
+
+    class Bar(networks.tqdm):
+        def set_description(self, text):
+            said.append(text)
+
+    monkeypatch.setattr(networks, "tqdm", Bar)
+    jobs = [job(arch, seed=seed, epochs=1) for seed in (0, 1, 0)]
+    job_predictions(bench, jobs)
+    job_predictions(bench, jobs)
+    assert said == ["training 1 of 2 networks", "training 2 of 2 networks"]
+
+
+# ── packaged predictions ─────────────────────────────────────────────────────────────────────────
+@pytest.fixture
+def packaged(bench, arch, reference) -> list[Job]:
+    """Two jobs whose predictions the package brings along."""
+    jobs = [job(arch), job(arch, objective=KL, reference=reference)]
+    job_predictions(bench, jobs)
+    package(bench, [*jobs, jobs[0]])
+    return jobs
+
+
+def test_packaged_predictions_are_used(bench, open_bench, packaged, trained):
+    expected = job_predictions(bench, packaged)
+    np.testing.assert_array_equal(job_predictions(open_bench("elsewhere"), packaged), expected)
+    assert trained["epochs"] == 0
+    job_predictions(open_bench("elsewhere"), packaged[:1], "search")  # test predictions alone are packaged
+    assert trained["epochs"] == 2
+
+
+def test_packaged_predictions_are_not_used_where_all_is_computed_again(
+    bench, open_bench, packaged, trained, tmp_path
+):
+    path = tmp_path / "packaged" / "networks-toy.parquet"
+    table = pd.read_parquet(path)
+    table["classes"] = [bytes(60)] * 2
+    table.to_parquet(path)
+    assert not job_predictions(open_bench("elsewhere"), packaged).any()
+    found = job_predictions(open_bench("elsewhere", recompute=True), packaged)
+    assert trained["epochs"] == 4 and found.any()
+    np.testing.assert_array_equal(found, job_predictions(open_bench(recompute=True), packaged))
+
+
+def test_the_packaged_table_can_be_read(bench, arch, reference, packaged, tmp_path):
+    path = package(bench, packaged, tmp_path / "other.parquet")
+    table = pd.read_parquet(path)
+    assert table["key"].tolist() == [prediction_key(bench, j, "test") for j in packaged]
+    assert table["arch"].tolist() == [str(arch)] * 2 and table["split"].tolist() == ["test"] * 2
+    assert table["kind"].tolist() == ["CE", "FD-KL"] and table["lr"].tolist() == [0.05] * 2
+    assert table["reference"].fillna("").tolist() == ["", str(reference)]
+    assert table["temperature"].isna().tolist() == [True, False]
+    assert table["mmacs"].iloc[0] == bench.space.macs(arch) / 1e6
+    assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
+
+
+def test_a_package_is_added_to_without_training_again(open_bench, packaged, trained, arch):
+    """What is packaged is known, so a larger package can be made elsewhere."""
+    elsewhere = open_bench("elsewhere")
+    more = [*packaged, job(arch, start="super-network")]
+    with pytest.raises(RegnasError, match=r"Nothing is stored of Job\(.*on test; call job_predictions first"):
+        package(elsewhere, more)
+    job_predictions(elsewhere, more)
+    assert trained["epochs"] == 2
+    assert len(pd.read_parquet(package(elsewhere, more))) == 3
+
+
+def test_a_damaged_package_is_named(bench, arch, tmp_path):
+    path = tmp_path / "packaged" / "networks-toy.parquet"
+    path.parent.mkdir()
+    for content in (b"", b"PAR1 no table"):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match=r"networks-toy\.parquet cannot be read"):
+            job_predictions(bench, [job(arch)])
+    pd.DataFrame({"key": ["a"]}).to_parquet(path)
+    with pytest.raises(DataError, match=r"networks-toy\.parquet cannot be read"):
+        job_predictions(bench, [job(arch)])
+
+
+# ── keys ─────────────────────────────────────────────────────────────────────────────────────────
+def test_keys_change_with_everything_that_predictions_depend_on(bench, open_bench, lively, arch, reference):
+    def darker(chosen: str):
+        def opened(split: str) -> ImageSet:
+            images = quarters(split)
+            return replace(images, images=images.images // 2) if split == chosen else images
+
+        return opened
+
+    space = bench.space
+    base = job(arch, objective=KL, reference=reference)
+    training = {"batch_size": 32, "shift": 1, "flip": False}
+    other_net = lively.net("mini", 1, **space.options)
+    variants = [
+        (bench, base),
+        (bench, replace(base, arch=space.largest)),
+        (bench, replace(base, seed=1)),
+        (bench, replace(base, epochs=3)),
+        (bench, replace(base, lr=0.1)),
+        (bench, replace(base, start="super-network")),
+        (bench, replace(base, reference=space.largest)),
+        (bench, replace(base, objective=CE)),
+        (bench, replace(base, objective=LM)),
+        *((bench, replace(base, objective=replace(KL, **{n: 2.0}))) for n in ("weight", "alpha", "beta")),
+        (bench, replace(base, objective=replace(KL, temperature=2.0))),
+        (open_bench(net=other_net), base),
+        (open_bench(net=replace(bench.net, mean=(0.4,))), base),
+        *(
+            (open_bench(training=training | c), base)
+            for c in ({"batch_size": 16}, {"shift": 2}, {"flip": True})
+        ),
+        (open_bench(training=training | {"weight_decay": 0.1}), base),
+        *((open_bench(open_split=darker(split)), base) for split in ("train", "calibration", "test")),
+        (open_bench(evaluation={"calibration_batch": 16}), base),
+        (open_bench(evaluation={"precision": "bfloat16"}), base),
+        (open_bench(data={"name": "folder", "test_images": 30}), base),
+    ]
+    keys = [prediction_key(bench, variant, "test") for bench, variant in variants]
+    keys.append(prediction_key(bench, base, "search"))
+    assert len(set(keys)) == len(keys) and all(len(key) == 16 for key in keys)
+    only_predicted = slice(-4, -2)  # the teacher, too, normalises by the batch
+    assert network_key(*variants[-2]) == network_key(*variants[-1]) == network_key(bench, base)
+    assert len({network_key(*v) for v in variants[only_predicted]}) == 1
+
+
+def test_keys_do_not_change_with_what_a_job_makes_no_use_of(bench, open_bench, lively, arch, reference):
+    base = job(arch)
+    training = {"batch_size": 32, "shift": 1, "flip": False}
+    other_net = lively.net("mini", 1, **bench.space.options)
+    same = [
+        (bench, replace(base, objective=Objective("CE", weight=3, temperature=2), reference=reference)),
+        (bench, replace(base, seed=np.int64(0), lr=np.float64(0.05), epochs=np.int64(2))),
+        (open_bench(net=other_net), base),
+        (open_bench(training=training | {"random_nets": 3, "epochs": 77, "lr": 0.7, "seed": 5}), base),
+        (open_bench("elsewhere", seed=4, samples=9), base),
+    ]
+    assert {prediction_key(b, j, "test") for b, j in same} == {prediction_key(bench, base, "test")}
+
+
+def test_what_belongs_to_another_space_or_split_is_refused(bench, arch, reference, trained):
+    foreign = get_space("mini").smallest
+    for wrong in (job(foreign), job(arch, objective=KL, reference=foreign)):
+        with pytest.raises(GeneError, match="was given to the space"):
+            job_predictions(bench, [job(arch), wrong])
+    with pytest.raises(RegnasError, match="No split 'train' to predict on; choose one of search, test"):
+        job_predictions(bench, [job(arch)], "train")
+    assert trained["epochs"] == 0
+
+
+def test_the_teacher_is_the_super_networks_own_forward_pass(bench, arch, net):
+    x = torch.randn(5, *bench.images("test").images.shape[1:])
+    teacher = Teacher(bench.net, arch)
+    assert not teacher.training
+    torch.testing.assert_close(teacher(x), bench.net.forward(arch, x))
+    assert repr(Teacher(bench.net, bench.space.smallest)) != repr(teacher)
