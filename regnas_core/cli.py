@@ -43,7 +43,7 @@ def reproduce(
     out: Out = None,
 ) -> None:
     """Run the notebooks, and write figures, tables, provenance and an HTML report."""
-    from .reproduction.reproduce import reproduce
+    from .reproduction.run import reproduce
     from .workbench.presets import parse_overrides
 
     report = reproduce(preset, only or [], parse_overrides(changes or []), out=out)

@@ -12,6 +12,6 @@ __getattr__, __dir__, __all__ = open_doors(
         "lesson": ("Lesson", "load_lesson"),
         "notebook": ("open_notebook", "parameters"),
         "controls": ("explore_pair", "explore_reward"),
-        "reproduce": ("reproduce",),
+        "run": ("reproduce",),
     },
 )

@@ -455,9 +455,9 @@ def test_the_whole_of_imagenet_is_numbered_as_recorded(tmp_path, monkeypatch):
 
     for part in ("train", "val"):
         (tmp_path / "imagenet" / part).mkdir(parents=True)
-    monkeypatch.setattr(folder, "list_tree", listed)
+    monkeypatch.setattr("regnas_core.data.sources.list_tree", listed)
     decoded = {}
-    monkeypatch.setattr(folder, "decode", lambda tree, name, **_: decoded.update({name: tree.files}))
+    monkeypatch.setattr("regnas_core.data.datasets.decode", lambda tree, name, **_: decoded.update({name: tree.files}))
     dataset, split = load_dataset("imagenet", root=tmp_path), read_split("imagenet")
     for name in ("calibration", "search", "test"):
         labels = getattr(dataset, name).labels

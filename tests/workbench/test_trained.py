@@ -42,7 +42,7 @@ def quarters(split: str, n: int | None = None) -> ImageSet:
 
 @pytest.fixture(autouse=True)
 def packaged_nowhere(tmp_path, monkeypatch):
-    monkeypatch.setattr(networks, "CHECKPOINTS", tmp_path / "packaged")
+    monkeypatch.setattr(networks, "PACKAGED", tmp_path / "packaged")
 
 
 @pytest.fixture
@@ -374,7 +374,7 @@ def test_packaged_predictions_are_used(bench, open_bench, packaged, trained):
 def test_packaged_predictions_are_not_used_where_all_is_computed_again(
     bench, open_bench, packaged, trained, tmp_path
 ):
-    path = tmp_path / "packaged" / "networks-toy.parquet"
+    path = tmp_path / "packaged" / "toy.parquet"
     table = pd.read_parquet(path)
     table["classes"] = [bytes(60)] * 2
     table.to_parquet(path)
@@ -408,14 +408,14 @@ def test_a_package_is_added_to_without_training_again(open_bench, packaged, trai
 
 
 def test_a_damaged_package_is_named(bench, arch, tmp_path):
-    path = tmp_path / "packaged" / "networks-toy.parquet"
+    path = tmp_path / "packaged" / "toy.parquet"
     path.parent.mkdir()
     for content in (b"", b"PAR1 no table"):
         path.write_bytes(content)
-        with pytest.raises(DataError, match=r"networks-toy\.parquet cannot be read"):
+        with pytest.raises(DataError, match=r"toy\.parquet cannot be read"):
             job_predictions(bench, [job(arch)])
     pd.DataFrame({"key": ["a"]}).to_parquet(path)
-    with pytest.raises(DataError, match=r"networks-toy\.parquet cannot be read"):
+    with pytest.raises(DataError, match=r"toy\.parquet cannot be read"):
         job_predictions(bench, [job(arch)])
 
 

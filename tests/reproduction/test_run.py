@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 from regnas_core import cli
 from regnas_core.errors import NotebookError
-from regnas_core.reproduction import reproduce as reproduction
-from regnas_core.reproduction.reproduce import Notebook, reproduce
+from regnas_core.reproduction import run as reproduction
+from regnas_core.reproduction.run import Notebook, reproduce
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 
