@@ -49,7 +49,7 @@ $(STAMP): pyproject.toml constraints.txt
 	if ! $(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then \
 		pins=""; echo "Python 3.10: the pins are for 3.11 and newer, so versions come from pyproject.toml's ranges."; \
 	fi; \
-	set -x; $(BIN)/python -m pip install --quiet $$pins -e '.[test]'
+	set -x; $(BIN)/python -m pip install --quiet $$pins -e '.[all]'
 	@touch $@
 
 PINNING := .venv-constraints
@@ -57,7 +57,7 @@ PINNING := .venv-constraints
 constraints: ## write constraints.txt again: the newest versions that pyproject.toml allows
 	rm -rf $(PINNING)
 	$(PYTHON) -m venv $(PINNING)
-	$(PINNING)/bin/python -m pip install --quiet '.[test,dask,pymoo]'
+	$(PINNING)/bin/python -m pip install --quiet '.[all]'
 	@{ echo '# Exact versions of everything that `make install` installs, extras included. Written by `make constraints`'; \
 	$(PYTHON) -c 'import platform as p; print("# with Python", p.python_version(), "on", p.system(), p.machine() + ".")'; \
 	echo '# For Python 3.11 and newer. Many of these releases have left Python 3.10 behind; there `make install` goes'; \

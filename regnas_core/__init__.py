@@ -34,6 +34,7 @@ __getattr__, __dir__, _names = open_doors(
             "CheckpointError",
             "DataError",
             "NotebookError",
+            "MissingExtraError",
         ),
         "flips": (
             "FlipCounts",

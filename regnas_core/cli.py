@@ -5,11 +5,12 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from .errors import RegnasError
+from .extras import missing_extra
 
 app = typer.Typer(
     help="REG-NAS reproduced: families of networks with few negative flips.",
@@ -291,10 +292,22 @@ def flips(
     typer.echo(flips_command(labels, predictions, csv=csv, per_class=per_class, level=level))
 
 
+NEEDS = {"reproduce": ("search", "notebooks")}  # extras of a command; of others than flips, "search"
+
+
 def main() -> None:
     """Run the command line; errors that were foreseen are one message, not a traceback."""
     try:
         app()
+    except ModuleNotFoundError as error:
+        command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+        if (missing := missing_extra(error, f"regnas {command}", NEEDS.get(command, ("search",)))) is None:
+            raise
+        _fail(missing)
     except RegnasError as error:
-        typer.echo(f"Error: {error}", err=True)
-        sys.exit(1)
+        _fail(error)
+
+
+def _fail(error: RegnasError) -> NoReturn:
+    typer.echo(f"Error: {error}", err=True)
+    sys.exit(1)

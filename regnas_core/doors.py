@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
+from .extras import missing_extra
+
 
 def open_doors(
     room: str, files: Mapping[str, Sequence[str]]
@@ -22,7 +24,12 @@ def open_doors(
     def get(name: str) -> Any:
         if name not in homes:
             raise AttributeError(f"module {room!r} has no attribute {name!r}")
-        value = getattr(import_module(f".{homes[name]}", room), name)
+        try:
+            value = getattr(import_module(f".{homes[name]}", room), name)
+        except ModuleNotFoundError as error:
+            if (missing := missing_extra(error, f"{room}.{name}")) is None:
+                raise
+            raise missing from error
         setattr(sys.modules[room], name, value)  # the next access is an ordinary one
         return value
 

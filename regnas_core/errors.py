@@ -36,3 +36,7 @@ class DataError(RegnasError, ValueError):
 
 class NotebookError(RegnasError, ValueError):
     """A notebook is unknown, takes no such parameter, or failed while it ran."""
+
+
+class MissingExtraError(RegnasError, ImportError):
+    """A package is not installed that comes with an extra of this one."""

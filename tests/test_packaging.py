@@ -6,7 +6,7 @@ import ast
 import re
 import subprocess
 import sys
-from importlib.metadata import packages_distributions
+from importlib.metadata import Distribution, distribution, packages_distributions
 from pathlib import Path
 
 import pytest
@@ -22,7 +22,12 @@ ROOT = Path(__file__).parent.parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PROJECT = PYPROJECT["project"]
 REQUIREMENTS = [Requirement(line) for line in PROJECT["dependencies"]]
-EXTRAS = [Requirement(line) for lines in PROJECT["optional-dependencies"].values() for line in lines]
+EXTRAS = [
+    Requirement(line)
+    for extra, lines in PROJECT["optional-dependencies"].items()
+    for line in lines
+    if extra != "all"
+]
 IMPORT_NAMES = sorted(set(regnas_core.__all__) - {"__version__"})
 
 
@@ -79,7 +84,12 @@ def test_conda_environment_installs_the_same_list():
     named = {re.split("[=<>]", entry)[0] for entry in environment["dependencies"] if isinstance(entry, str)}
     (by_pip,) = (entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict))
     assert named == {"python", "pip", "make"}
-    assert by_pip == ["-c constraints.txt", "-e .[test]"]
+    assert by_pip == ["-c constraints.txt", "-e .[all]"]
+
+
+def test_all_is_all_extras():
+    (line,) = PROJECT["optional-dependencies"]["all"]
+    assert Requirement(line).extras == set(PROJECT["optional-dependencies"]) - {"all"}
 
 
 def imported_packages(path: Path) -> set[str]:
@@ -151,6 +161,91 @@ def test_import_is_light():
     loaded = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     heavy = {"torch", "torchvision", "numpy", "scipy", "pandas", "pyarrow", "matplotlib", "pydantic"}
     assert not heavy & set(loaded.stdout.split())
+
+
+def closure(requirements: list[Requirement]) -> dict[str, Distribution]:
+    """Installed distributions that these requirements bring along, by name."""
+    found: dict[str, Distribution] = {}
+    for requirement in requirements:
+        name = canonicalize_name(requirement.name)
+        if name not in found and (requirement.marker is None or requirement.marker.evaluate({"extra": ""})):
+            found[name] = distribution(name)
+            found |= closure([Requirement(line) for line in found[name].requires or []])
+    return found
+
+
+@pytest.fixture(scope="session")
+def light(tmp_path_factory) -> Path:
+    """``bin`` of an environment with the wheel and what it depends on, no extras: made without a network."""
+    home = tmp_path_factory.mktemp("light")
+    quiet = {"check": True, "capture_output": True, "text": True}
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"]
+    if subprocess.run([*pip, "--version"], capture_output=True).returncode:
+        pytest.skip("this environment has no pip")
+    subprocess.run(
+        [*pip, "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", home / "wheel", ROOT], **quiet
+    )
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", home / "env"], **quiet)
+    (wheel,) = (home / "wheel").glob("*.whl")
+    python = home / "env" / "bin" / "python"
+    subprocess.run(
+        [*pip, "--python", python, "install", "--quiet", "--no-deps", "--no-index", wheel], **quiet
+    )
+    (packages,) = (home / "env" / "lib").glob("python*/site-packages")
+    for dist in closure(REQUIREMENTS).values():  # linked, as they are here
+        for top in {file.parts[0] for file in dist.files or [] if file.parts[0] not in ("..", "__pycache__")}:
+            if not (packages / top).exists():
+                (packages / top).symlink_to(dist.locate_file(top))
+    return home / "env" / "bin"
+
+
+def run_light(light: Path, *command: str, cwd: Path) -> subprocess.CompletedProcess:
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(cwd)}
+    return subprocess.run(
+        [light / command[0], *command[1:]], cwd=cwd, env=environment, capture_output=True, text=True
+    )
+
+
+@pytest.mark.slow
+def test_the_wheel_alone_counts_flips(light, tmp_path):
+    """As in a release pipeline: `pip install regnas-core`, nothing else."""
+    for name, classes in {"y": [0, 1, 1, 1], "phone": [0, 1, 2, 0], "cloud": [0, 2, 1, 1]}.items():
+        (tmp_path / f"{name}.csv").write_text("\n".join(map(str, classes)))
+    done = run_light(light, "regnas", "flips", "--labels", "y.csv", "phone.csv", "cloud.csv", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "phone" in done.stdout and "25.00" in done.stdout
+    tell = "import sys, regnas_core as rc; rc.nfr([0], [1], [0]); print('torch' in sys.modules)"
+    assert run_light(light, "python", "-c", tell, cwd=tmp_path).stdout == "False\n"
+
+
+@pytest.mark.slow
+def test_the_wheel_alone_searches_a_space(light, tmp_path):
+    code = (
+        "import regnas_core as rc; space = rc.get_space('mini'); "
+        "found = rc.evolve(space, lambda archs: [space.params(a) for a in archs], generations=2, population=8); "
+        "print(len(found.log))"
+    )
+    done = run_light(light, "python", "-c", code, cwd=tmp_path)
+    assert done.stdout == "14\n", done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (("regnas", "reproduce"), r"regnas reproduce needs the package \w+.*regnas-core\[search,notebooks\]"),
+        (("regnas", "bench", "evaluate"), r"regnas bench needs the package \w+.*'regnas-core\[search\]'"),
+        (
+            ("python", "-c", "import regnas_core as rc; rc.load_supernet('mini')"),
+            r"MissingExtraError: regnas_core.load_supernet needs the package \w+.*'regnas-core\[search\]'",
+        ),
+    ],
+    ids=str,
+)
+def test_a_missing_extra_is_named(light, tmp_path, command, message):
+    done = run_light(light, *command, cwd=tmp_path)
+    assert done.returncode == 1
+    assert re.search(message, done.stderr), done.stderr
 
 
 @pytest.mark.parametrize("name", IMPORT_NAMES)

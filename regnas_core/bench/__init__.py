@@ -1,4 +1,8 @@
-"""Measurements of speed: routes side by side, how costs grow, and what trained networks make of shortcuts."""
+"""Bench: a workload comes in; seconds, memory and ratios go out, with the conditions they were taken in.
+
+Routes side by side, how costs grow, and what trained networks make of shortcuts. It does not know how its
+tables are drawn.
+"""
 
 from .recorded import recorded, recorded_summaries, recorded_table
 from .routes import (

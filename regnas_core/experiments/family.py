@@ -50,7 +50,9 @@ class Family:
                     "steps_apart": b - a,
                     "small_top1_pct": 100 * small.right.mean(),
                     "large_top1_pct": 100 * large.right.mean(),
-                    **percent("nfr", mean_over_seeds(negative_flips(*orient_right(small.right, large.right)))),
+                    **percent(
+                        "nfr", mean_over_seeds(negative_flips(*orient_right(small.right, large.right)))
+                    ),
                 }
             )
         return pd.DataFrame(rows)

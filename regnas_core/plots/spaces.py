@@ -15,7 +15,8 @@ def search_spaces(sizes: pd.DataFrame, inside: pd.DataFrame, summary: pd.DataFra
     """Left: costs of random architectures, from smallest to largest network. Right: |A_t| / |A| by reference.
 
     Args:
-        sizes, inside, summary: of :func:`regnas_core.experiments.space_report.spread`, ``references`` and ``compare``.
+        sizes, inside, summary: of :mod:`regnas_core.experiments.space_report`'s ``spread``, ``references``
+            and ``compare``.
     """
     figure, (left, right) = new_figure(8.6, 3.2, ncols=2)
     names = summary["space"].tolist()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from functools import wraps
 from io import BytesIO
@@ -11,12 +12,13 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from adjustText import adjust_text
 from matplotlib.axes import Axes
 from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
-from matplotlib.transforms import Bbox, ScaledTranslation
+from matplotlib.transforms import ScaledTranslation
 
 from ..files import write_atomically, write_table
 
@@ -152,38 +154,13 @@ def key(design: str, label: str | None = None, **kwargs) -> Line2D:
 def label_points(ax: Axes, x: Sequence[float], y: Sequence[float], texts: Sequence[str], boxes=(), **kwargs):
     """Write a text beside each point, where it covers least of points, texts and ``boxes`` (pixels).
 
-    Before all it is to be nearer to its own point than to others. To be called last, when the axes have
-    their limits and the figure its legends.
+    To be called last, when the axes have their limits and the figure its legends.
     """
     ax.figure.draw_without_rendering()
-    points = ax.transData.transform(np.column_stack([x, y]))
-    near = 4 * ax.figure.dpi / 72
-    taken = [*boxes, *(Bbox([p - near, p + near]) for p in points)]
-    for own, px, py, text in zip(points, x, y, texts, strict=True):
-        place = {"textcoords": "offset points", "in_layout": False, **kwargs}
-        written = ax.annotate(text, (px, py), (0, 0), **place)
-        tries = []
-        for far in (3, 7, 12, 18):
-            for right, up in ((1, 1), (-1, 1), (1, -1), (-1, -1)):
-                written.set(ha="left" if right > 0 else "right", va="bottom" if up > 0 else "top")
-                written.xyann = (right * far, up * far)
-                box = written.get_window_extent()
-                inside = Bbox.intersection(box, ax.bbox)
-                outside = box.width * box.height - (inside.width * inside.height if inside else 0)
-                covered = outside + sum(_common(box, other) for other in taken)
-                middle = (box.p0 + box.p1) / 2
-                nearest = np.hypot(*(points - middle).T).min()
-                strange = 1.05 * nearest < np.hypot(*(own - middle))
-                tries.append((strange, covered, len(tries), right, up, far))
-        *_, right, up, far = min(tries)
-        written.set(ha="left" if right > 0 else "right", va="bottom" if up > 0 else "top")
-        written.xyann = (right * far, up * far)
-        taken.append(written.get_window_extent())
-
-
-def _common(a: Bbox, b: Bbox) -> float:
-    both = Bbox.intersection(a, b)
-    return both.width * both.height if both else 0.0
+    written = [ax.text(*at, in_layout=False, **kwargs) for at in zip(x, y, texts, strict=True)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # points or boxes without a place, which it leaves out
+        adjust_text(written, x, y, list(boxes), ax=ax, iter_lim=400, expand=(1.8, 2.0))
 
 
 def save_figure(figure: Figure, table: pd.DataFrame, path: str | Path) -> Figure:

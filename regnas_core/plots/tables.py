@@ -18,7 +18,8 @@ def printed(means: pd.DataFrame, paper: pd.DataFrame | None = None) -> pd.DataFr
 
     Args:
         means: of :meth:`regnas_core.experiments.Comparison.means`.
-        paper: of :mod:`regnas_core.experiments.paper`, with a column ``design`` by which its rows stand beside ours.
+        paper: of :mod:`regnas_core.experiments.paper`, with a column ``design`` by which its rows stand
+            beside ours.
 
     Returns:
         Columns of two levels: ours, and the paper's.

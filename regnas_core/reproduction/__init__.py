@@ -1,7 +1,7 @@
 """Reproduction: a preset comes in; executed notebooks, figures, tables and one HTML report go out.
 
-What notebooks share lives here, too: their parameters, the lesson's predictions, controls to play with. No
-number is computed here that an experiment could compute.
+What notebooks share lives here, too: their parameters, the lesson's predictions, controls to play with. It
+does not know how any number is computed.
 """
 
 from ..doors import open_doors

@@ -228,7 +228,9 @@ def write_report(bench: Workbench, chosen: list[Notebook]) -> Path:
         executed = bench.runs / "notebooks" / nb.path.name
         pages = [_section(bench, item) for item in nb.items]
         sections.append({"title": nb.title, "notebook": _as_html(executed), "items": pages})
-    env = Environment(loader=PackageLoader("regnas_core.reproduction", "templates"), autoescape=select_autoescape())
+    env = Environment(
+        loader=PackageLoader("regnas_core.reproduction", "templates"), autoescape=select_autoescape()
+    )
     env.filters["p_value"] = p_value
     html = env.get_template("report.html").render(
         bench=bench, sections=sections, versions=versions(), verdicts=_verdicts(bench, chosen)

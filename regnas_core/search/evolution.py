@@ -19,12 +19,6 @@ from .rewards import Score
 ATTEMPTS = 100  # draws before a search concedes that no new architecture is left
 
 
-
-
-
-
-
-
 @dataclass(frozen=True)
 class SearchResult:
     """What a search saw.

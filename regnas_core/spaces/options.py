@@ -70,7 +70,9 @@ def check_choices(name: str, **choices: Sequence[float]) -> None:
     """Raises a GeneError unless the choices of every gene ascend."""
     for key, values in choices.items():
         if sorted(set(values)) != list(values):
-            raise GeneError(f"{name}: option {key}={values!r}: expected choices in ascending order, each once.")
+            raise GeneError(
+                f"{name}: option {key}={values!r}: expected choices in ascending order, each once."
+            )
 
 
 def _has_fractions(value: Any) -> bool:

@@ -11,22 +11,33 @@ checked against the weights themselves.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
 from ..errors import InfeasibleError
-from .arch import Arch, Value
-
-if TYPE_CHECKING:
-    from .space import Space
+from .arch import Arch, Gene, Value
 
 Cost = Callable[[Arch], float]
 Values = list  # one value a gene, in the space's order; None where the layer is switched off
 
 
+class Decisions(Protocol):
+    """What drawing asks of a search space; see :class:`regnas_core.spaces.Space`."""
+
+    name: str
+    genes: tuple[Gene, ...]
+    by_genes: bool
+
+    def domain(self, slot: int, values: Values, reference: Arch | None) -> tuple[Value, ...]: ...
+    def values(self, arch: Arch) -> Values: ...
+    def canonical(self, values: Values) -> Arch: ...
+    def contains(self, big: Arch, small: Arch) -> bool: ...
+    def macs(self, arch: Arch) -> int: ...
+
+
 def sample(
-    space: Space,
+    space: Decisions,
     rng: np.random.Generator,
     *,
     containing: Arch | None = None,
@@ -78,7 +89,7 @@ def sample(
 
 
 def mutate(
-    space: Space,
+    space: Decisions,
     arch: Arch,
     rng: np.random.Generator,
     prob: float = 0.1,
@@ -106,7 +117,7 @@ def mutate(
 
 
 def crossover(
-    space: Space,
+    space: Decisions,
     a: Arch,
     b: Arch,
     rng: np.random.Generator,
@@ -130,7 +141,7 @@ def crossover(
 
 
 # ── inside ───────────────────────────────────────────────────────────────────────────────────────
-def _build(space: Space, reference: Arch | None, choose: Callable[[int, tuple[Value, ...]], Value]) -> Arch:
+def _build(space: Decisions, reference: Arch | None, choose: Callable[[int, tuple[Value, ...]], Value]) -> Arch:
     """Fill gene after gene with ``choose(slot, allowed values)``."""
     values: Values = []
     for slot in range(len(space.genes)):
@@ -138,12 +149,12 @@ def _build(space: Space, reference: Arch | None, choose: Callable[[int, tuple[Va
     return space.canonical(values)
 
 
-def _is_inside(space: Space, arch: Arch, reference: Arch | None) -> bool:
+def _is_inside(space: Decisions, arch: Arch, reference: Arch | None) -> bool:
     """Whether what was built from allowed genes contains the reference."""
     return space.by_genes or reference is None or space.contains(arch, reference)
 
 
-def _check_parent(space: Space, arch: Arch, reference: Arch | None) -> None:
+def _check_parent(space: Decisions, arch: Arch, reference: Arch | None) -> None:
     if reference is not None and not space.contains(arch, reference):
         raise InfeasibleError(
             f"{space.name}: a parent does not contain the reference, so its children would not either. "
@@ -152,7 +163,7 @@ def _check_parent(space: Space, arch: Arch, reference: Arch | None) -> None:
 
 
 def _retreat(
-    space: Space,
+    space: Decisions,
     arch: Arch,
     anchor: Arch,
     rng: np.random.Generator,

@@ -224,7 +224,7 @@ def _resize(op: Resize, x: Tensor) -> Tensor:
 
 # ── running layers ───────────────────────────────────────────────────────────────────────────────
 class Pause(NamedTuple):
-    """Where :func:`walk` waits at a BatchNorm: for what it makes of ``x``, which it may overwrite if ``own``."""
+    """Where :func:`walk` waits for what a BatchNorm makes of ``x``, which may be overwritten if ``own``."""
 
     norm: Normalisation
     x: Tensor

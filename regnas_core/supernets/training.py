@@ -134,7 +134,10 @@ def train_supernet(
 
 
 def trainable(weights: Mapping[str, Tensor], device: str | torch.device) -> dict[str, Tensor]:
-    """Copies of weights to train on a device, channels last as the images: on a CPU, that is twice as fast."""
+    """Copies of weights to train on a device, channels last as the images are.
+
+    On a CPU that is 1.3 to 1.9 times as fast as if neither was.
+    """
 
     def copy(w: Tensor) -> Tensor:
         layout = torch.channels_last if w.ndim == 4 else torch.contiguous_format

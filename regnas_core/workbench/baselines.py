@@ -1,8 +1,8 @@
 """Baselines of ImageNet on a workbench's test pictures.
 
-    >>> from regnas_core.workbench.baselines import baseline_predictions
-    >>> baseline_predictions(bench, REGNETS).shape  # doctest: +SKIP
-    (3, 50000)
+>>> from regnas_core.workbench.baselines import baseline_predictions
+>>> baseline_predictions(bench, REGNETS).shape  # doctest: +SKIP
+(3, 50000)
 """
 
 from __future__ import annotations

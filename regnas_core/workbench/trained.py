@@ -35,12 +35,6 @@ SPLITS = ("search", "test")
 Start = Literal["scratch", "super-network"]
 
 
-
-
-
-
-
-
 # ── jobs ─────────────────────────────────────────────────────────────────────────────────────────
 @dataclass(frozen=True)
 class Job:

@@ -457,7 +457,9 @@ def test_the_whole_of_imagenet_is_numbered_as_recorded(tmp_path, monkeypatch):
         (tmp_path / "imagenet" / part).mkdir(parents=True)
     monkeypatch.setattr("regnas_core.data.sources.list_tree", listed)
     decoded = {}
-    monkeypatch.setattr("regnas_core.data.datasets.decode", lambda tree, name, **_: decoded.update({name: tree.files}))
+    monkeypatch.setattr(
+        "regnas_core.data.datasets.decode", lambda tree, name, **_: decoded.update({name: tree.files})
+    )
     dataset, split = load_dataset("imagenet", root=tmp_path), read_split("imagenet")
     for name in ("calibration", "search", "test"):
         labels = getattr(dataset, name).labels

@@ -672,7 +672,9 @@ def test_a_file_of_the_publishers_is_read(publish, tmp_path, monkeypatch):
     assert loaded.info["file"] == path.name
 
     (converted,) = (tmp_path / "cache" / "supernets").iterdir()
-    monkeypatch.setattr("regnas_core.supernets.supernet.read_state_dict", None)  # the second time nobody asks for it
+    monkeypatch.setattr(
+        "regnas_core.supernets.supernet.read_state_dict", None
+    )  # the second time nobody asks for it
     again = load_supernet("fbnetv3", path, resolutions=(64,))
     assert converted.suffix == ".safetensors" and again.space.identity == "fbnetv3(resolutions=(64,))"
     assert all(w.equal(loaded.weights[name]) for name, w in again.weights.items())
