@@ -23,10 +23,12 @@ help: ## this list
 reproduce: $(STAMP) ## every figure and table of PRESET (narrow it with ONLY, change it with SET)
 	$(BIN)/regnas reproduce --preset $(PRESET) $(ONLY:%=--only %) $(SET:%=--set %)
 
-test: lint test-unit test-notebooks ## ruff, unit tests, and every notebook run again and compared
+test: lint test-unit test-notebooks ## linters, unit tests, and every notebook run again and compared
 
-lint: $(STAMP) ## ruff over code and notebooks
+lint: $(STAMP) ## ruff over code and notebooks, mypy over the rooms that are typed strictly
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet regnas_core tests
+	$(BIN)/mypy
 
 test-unit: $(STAMP) ## unit tests and doctests
 	$(BIN)/pytest -n $(JOBS) --dist loadfile --durations 5
@@ -70,5 +72,5 @@ constraints: ## write constraints.txt again: the newest versions that pyproject.
 	rm -rf $(PINNING)
 
 clean: ## remove the environment and all caches; keeps runs/ and figures/
-	rm -rf $(VENV) $(PINNING) build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PINNING) build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

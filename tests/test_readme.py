@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
+import sys
 
+import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
+from typer.testing import CliRunner
 
+import regnas_core as rc
+from regnas_core import cli
 from regnas_core.resources import project_path
 
 README = project_path("README.md").read_text(encoding="utf-8")
@@ -27,3 +34,85 @@ def test_relative_links_lead_to_files():
     links = [x for x in re.findall(r"\]\(([^)#]+)\)", README) if "://" not in x]
     assert len(links) > 15
     assert not [x for x in links if not (project_path("README.md").parent / x).exists()]
+
+
+# ── a super-network of your own ──────────────────────────────────────────────────────────────────
+def block(first_line: str) -> str:
+    """The code block of the README that begins with a line."""
+    (found,) = re.findall(rf"```\w+\n({re.escape(first_line)}\n.*?)```", README, re.DOTALL)
+    return found
+
+
+@pytest.fixture
+def plain(tmp_path, monkeypatch) -> list[str]:
+    """The README's example as an installed package, and pictures for it; the options of its preset."""
+    site, tree = tmp_path / "site", tmp_path / "pictures"
+    info = site / "plain-0.1.dist-info"
+    info.mkdir(parents=True)
+    (site / "plain.py").write_text(block("# plain.py"))
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plain\nVersion: 0.1\n")
+    (info / "entry_points.txt").write_text("[regnas.spaces]\nplain = plain:PlainSpace\n")
+    (tmp_path / "plain.yaml").write_text(block("# plain.yaml"))
+    rng = np.random.default_rng(0)
+    for part, count in {"train": 60, "val": 20}.items():
+        for k in range(10):
+            (tree / part / f"class{k}").mkdir(parents=True)
+            for i in range(count):  # a class is a direction in which brightness grows, under noise
+                waves = np.add.outer(np.sin(k) * np.arange(32), np.cos(k) * np.arange(32))
+                grey = 128 + 3 * (waves - waves.mean()) + rng.normal(0, 40, (32, 32))
+                picture = np.clip(grey, 0, 255).astype(np.uint8)
+                Image.fromarray(picture).save(tree / part / f"class{k}" / f"{i}.png")
+    monkeypatch.syspath_prepend(site)
+    monkeypatch.setenv("PYTHONPATH", str(site))  # of the notebook's kernel
+    monkeypatch.setenv("REGNAS_OUT", str(tmp_path))
+    monkeypatch.setenv("REGNAS_DATA", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+    changes = {
+        "data.name": "folder",
+        "data.path": tree,
+        "data.size": 32,
+        "data.sizes": "{calibration: 64, search: 200}",
+        "seeds": 1,
+        "device": "cpu",
+    }
+    return [f"--set={key}={value}" for key, value in changes.items()]
+
+
+def test_the_example_is_short():
+    lines = (block("# plain.py") + block("# plain.yaml")).splitlines()
+    assert len([line for line in lines if line.strip()]) <= 60
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+def test_a_super_network_of_ones_own_is_trained_searched_and_reproduced(plain, tmp_path):
+    space = rc.get_space("plain")
+    reference = space.arch(w=8, d=[1, 2, 1])
+    inside = [space.sample(np.random.default_rng(k), containing=reference) for k in range(20)]
+    assert all(space.contains(arch, reference) for arch in inside)
+    for command in re.findall(r"^regnas (.* --preset plain\.yaml.*)$", README, re.MULTILINE):
+        done = CliRunner().invoke(cli.app, [*command.split(), *plain])
+        assert done.exit_code == 0, (command, done.output, done.exception)
+    (log,) = tmp_path.glob("runs/*/training/log.csv")
+    assert len(pd.read_csv(log)) == 2  # epochs
+    (visited,) = tmp_path.glob("figures/*/fig4b.csv")
+    table = pd.read_csv(visited)
+    assert set(table["reward"]) == {"R0", "R1", "R2"} and table["nfr_pct"].between(0, 100).all()
+    (record,) = tmp_path.glob("figures/*/provenance/fig4b.json")
+    assert json.loads(record.read_text())["preset"]["supernet"]["space"] == "plain"
+    sys.modules.pop("plain", None)
+
+
+def test_a_registered_space_is_known_by_its_name():
+    spaces: dict = {}
+    exec(block("# plain.py"), spaces)
+    rc.register_space("registered", spaces["PlainSpace"])
+    space = rc.get_space("registered", classes=3)
+    assert space.name == "registered" and space.identity == "registered(classes=3)"
+    assert "registered" in rc.load_supernet("registered", "random:0").space.name
+    with pytest.raises(rc.GeneError, match="already"):
+        rc.register_space("registered", spaces["PlainSpace"])
+    with pytest.raises(rc.GeneError, match="already"):
+        rc.register_space("mini", spaces["PlainSpace"])
+    with pytest.raises(rc.GeneError, match="see get_space for the options"):
+        rc.get_space("registered", depth=3)
