@@ -8,6 +8,7 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from ..supernets.layers import Branches, Convolution, Layer, Normalisation
 
@@ -40,9 +41,8 @@ def fold(
 
 
 def _folded(conv: Convolution, norm: Normalisation, mean: Tensor, var: Tensor) -> Convolution:
-    scale = norm.scale / (var + norm.eps).sqrt()
-    weight = conv.weight * scale[:, None, None, None]
-    return Convolution(weight, norm.shift - mean * scale, conv.stride, conv.groups)
+    weight, bias = fuse_conv_bn_weights(conv.weight, conv.bias, mean, var, norm.eps, norm.scale, norm.shift)
+    return Convolution(weight.detach(), bias.detach(), conv.stride, conv.groups)
 
 
 def _unfolded(norm: Normalisation, mean: Tensor, var: Tensor) -> Callable[[Tensor], Tensor]:
