@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,7 +36,8 @@ def digest(*parts: str | bytes | np.ndarray) -> str:
     """16 hexadecimal digits that name texts, bytes and arrays (their numbers in row-major order), in turn."""
     state = hashlib.sha256()
     for part in parts:
-        state.update(part.encode() if isinstance(part, str) else part)
+        data: Any = part.encode() if isinstance(part, str) else part  # arrays: typed as buffers from 3.12 on
+        state.update(data)
     return state.hexdigest()[:16]
 
 

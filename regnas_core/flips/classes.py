@@ -66,7 +66,7 @@ def predicted_classes(logits: ArrayLike, name: str = "logits") -> NDArray[np.int
     return scores.argmax(axis=1)
 
 
-def aligned(predictions: Any, labels: Classes, name: str, ndim: int = 1) -> tuple[NDArray, NDArray]:
+def aligned(predictions: Any, labels: Classes, name: str, ndim: int = 1) -> tuple[NDArray[Any], NDArray[Any]]:
     """Predictions, (N,) or for ``ndim`` 2 (M, N), and labels (N,), validated and covering the same images."""
     guess, truth = class_indices(predictions, name, ndim), class_indices(labels, "labels")
     if guess.shape[-1] != len(truth):

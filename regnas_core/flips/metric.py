@@ -15,8 +15,8 @@ from .counts import FlipCounts, flip_counts
 class NegativeFlipRate(Metric):
     """NFR (Eq. 1) of a target against a reference, accumulated over batches and summed over processes.
 
-    The reference plays phi_1 as given. Counting is left to :func:`regnas_core.flips.counts.flip_counts`, so that
-    batches and the pure function on all predictions agree exactly.
+    The reference plays phi_1 as given. Counting is left to :func:`regnas_core.flips.counts.flip_counts`, so
+    that batches and the pure function on all predictions agree exactly.
 
     >>> metric = NegativeFlipRate()
     >>> metric.update(torch.tensor([0, 1, 2, 0]), torch.tensor([0, 2, 2, 0]), torch.tensor([0, 1, 1, 1]))

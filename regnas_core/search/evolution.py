@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -80,12 +81,12 @@ def evolve(
     """
     rng = np.random.default_rng(seed)
     cost = cache(cost or space.macs)
-    limits = {"containing": reference, "max_cost": max_cost, "cost": cost}
+    limits: dict[str, Any] = {"containing": reference, "max_cost": max_cost, "cost": cost}
     parents = survivors(population, parent_ratio)
     mutants = round(mutation_ratio * (population - parents))
     seen = {reference, *exclude}
     alive: list[tuple[float, int, Arch]] = []  # (−score, order, architecture): sorts best first, older first
-    rows: list[dict] = []
+    rows: list[dict[str, Any]] = []
     archs: list[Arch] = []
     stopped = None
 
@@ -134,7 +135,8 @@ def evolve(
             f"{space.name}: the reference is the only architecture within the constraint and the budget."
         )
     log = pd.DataFrame(rows)
-    return SearchResult(archs[int(log["score"].idxmax())], log, tuple(archs), stopped)
+    first: Any = log["score"].idxmax()  # a row's number
+    return SearchResult(archs[int(first)], log, tuple(archs), stopped)
 
 
 def survivors(population: int, parent_ratio: float) -> int:
@@ -142,7 +144,7 @@ def survivors(population: int, parent_ratio: float) -> int:
     return max(1, round(parent_ratio * population))
 
 
-def _new(make: Callable[[], Arch], seen: set) -> Arch | None:
+def _new(make: Callable[[], Arch], seen: set[Arch | None]) -> Arch | None:
     """An architecture that was not seen yet, or None where none is found."""
     for _ in range(ATTEMPTS):
         if (arch := make()) not in seen:
@@ -151,7 +153,7 @@ def _new(make: Callable[[], Arch], seen: set) -> Arch | None:
     return None
 
 
-def _checked(scores: Sequence[float], expected: int) -> list[float]:
+def _checked(scores: Iterable[float], expected: int) -> list[float]:
     scores = [float(s) for s in scores]
     if len(scores) != expected or not np.isfinite(scores).all():
         raise RegnasError(

@@ -52,7 +52,7 @@ class Published:
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shapes of the tensors by name."""
         *hidden, last = self.layers
-        shapes = {f"{name}.weight": (HIDDEN, HIDDEN) for name in hidden}
+        shapes: dict[str, tuple[int, ...]] = {f"{name}.weight": (HIDDEN, HIDDEN) for name in hidden}
         shapes |= {f"{name}.bias": (HIDDEN,) for name in hidden}
         return shapes | {
             f"{hidden[0]}.weight": (HIDDEN, self.inputs),
@@ -164,7 +164,7 @@ class AccuracyPredictor:
             x = np.maximum(x @ weight + bias, 0)
         return x @ self._last + self._offset
 
-    def _check(self, resolutions: Iterable[int]) -> None:
+    def _check(self, resolutions: Iterable[Value]) -> None:
         known = self.published.resolutions
         if unknown := sorted(set(resolutions) - set(known)):
             raise GeneError(

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import RegnasError
 from ..spaces.arch import Arch
 
-Score = Callable[[list[Arch]], Sequence[float]]
+Score = Callable[[list[Arch]], Iterable[float]]
+Rates = TypeVar("Rates", float, NDArray[np.float64])
 REWARDS = {"R0": (1.0, 0.0), "R1": (0.0, 1.0), "R2": (1.0, 1.0)}  # name → (λ1, λ2)
 
 
-def reward(top1, nfr, weights: str | tuple[float, float] = "R2"):
+def reward(top1: Rates, nfr: Rates, weights: str | tuple[float, float] = "R2") -> Rates:
     """R = λ1 · Top-1 − λ2 · NFR (paper, Sec. 3.3).
 
     Args:

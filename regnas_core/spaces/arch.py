@@ -55,7 +55,7 @@ class Arch:
     def genes(self) -> dict[str, Value | tuple[Value | None, ...]]:
         return dict(self.items)
 
-    def __getattr__(self, name: str):
+    def __getattr__(self, name: str) -> Any:
         for gene, value in object.__getattribute__(self, "items"):
             if gene == name:
                 return value

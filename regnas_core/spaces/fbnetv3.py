@@ -13,10 +13,12 @@ its input's channels times the expansion, so that more width makes up for less e
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import pairwise, product
 from math import prod
+from typing import Any
 
 from ..download import Source, drive
 from .arch import Arch, Gene, Value
@@ -97,7 +99,7 @@ class FBNetV3Space(Space):
         ),
     }
 
-    def __init__(self, name: str = "fbnetv3", resolutions=None) -> None:
+    def __init__(self, name: str = "fbnetv3", resolutions: Sequence[int] | None = None) -> None:
         self.name = name
         self.options = {} if resolutions is None else {"resolutions": self.check_resolutions(resolutions)}
         self.genes = (
@@ -113,7 +115,7 @@ class FBNetV3Space(Space):
         return (3, arch.resolution, arch.resolution)
 
     def size(self, containing: Arch | None = None) -> int:
-        domains = self.domains(containing)
+        domains: tuple[Any, ...] = self.domains(containing)
         counted = {*self.slots["width"], *self.slots["expand_ratio"]}
         others = prod(len(domain) for slot, domain in enumerate(domains) if slot not in counted)
         convs = set() if containing is None else _shortcut_convs(containing.width)
@@ -124,7 +126,7 @@ class FBNetV3Space(Space):
             if convs <= _shortcut_convs(width)
         )
 
-    def domain(self, slot: int, values: list, reference: Arch | None) -> tuple[Value, ...]:
+    def domain(self, slot: int, values: Sequence[Value], reference: Arch | None) -> tuple[Value, ...]:
         if self.genes[slot].name != "expand_ratio":
             return super().domain(slot, values, reference)
         width = tuple(values[place] for place in self.slots["width"])
@@ -190,8 +192,8 @@ class FBNetV3Space(Space):
         shortcut: list[Op] = [AveragePool(stride)] if stride > 1 else []
         if inp != out:
             shortcut.append(_conv(f"blocks.{i}.shortcut", out, inp))
-        ops = (Residual(tuple(ops), tuple(shortcut)),)
-        return Step((f"blocks.{i}", inp, out, size, mid), ops, layer)
+        residual = Residual(tuple(ops), tuple(shortcut))
+        return Step((f"blocks.{i}", inp, out, size, mid), (residual,), layer)
 
     @cache  # noqa: B019
     def _head(self, inp: int, out: int) -> Step:
@@ -220,7 +222,7 @@ def _conv(
     return Conv(Region.kernel(f"{name}.conv.conv.weight", out, inp, size, full or size), stride, groups)
 
 
-def _conv_norm(name: str, out: int, inp: int, *args, **kwargs) -> tuple[Op, Op]:
+def _conv_norm(name: str, out: int, inp: int, *args: int, **kwargs: int) -> tuple[Op, Op]:
     return _conv(name, out, inp, *args, **kwargs), BatchNorm(f"{name}.bn.bn", out)
 
 

@@ -9,8 +9,10 @@ transform: what a text on CAS assumes, this network is.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from ..errors import GeneError
 from .arch import Arch, Gene
@@ -22,6 +24,7 @@ from .steps import (
     Conv,
     GlobalPool,
     Linear,
+    Op,
     PixelUnshuffle,
     Region,
     Residual,
@@ -66,7 +69,7 @@ CONFIGS = {
 class MiniSpace(Space):
     """Search space of a mini super-network."""
 
-    def __init__(self, name: str = "mini", **changes) -> None:
+    def __init__(self, name: str = "mini", **changes: Any) -> None:
         self.name = name
         self.config = c = configure(name, CONFIGS[name], changes)
         self.options = changed(c, CONFIGS[name])
@@ -75,12 +78,13 @@ class MiniSpace(Space):
         check_choices(name, kernels=c.kernels, expansions=c.expansions, depths=c.depths)
         if any(k % 2 == 0 for k in c.kernels):
             raise GeneError(
-                f"{name}: option kernels={c.kernels!r}: expected odd sizes, each the middle of the next, as (3, 5, 7)."
+                f"{name}: option kernels={c.kernels!r}: expected odd sizes, each the middle of the next, "
+                "as (3, 5, 7)."
             )
         self.genes = tuple(self._genes())
         self.normalisation = ((0.5,) * self.config.image[0], (0.25,) * self.config.image[0])
 
-    def _genes(self):
+    def _genes(self) -> Iterator[Gene]:
         c = self.config
         layers = [(stage, i) for stage in range(len(c.widths)) for i in range(c.depths[-1])]
         yield from (Gene("ks", c.kernels, layer=at, rule="kernels") for at in layers)
@@ -119,7 +123,7 @@ class MiniSpace(Space):
         c, name = self.config, f"stages.{stage}.{i}"
         inp = c.widths[stage] if i else (c.widths[stage - 1] if stage else c.stem)
         mid, out, stride = inp * expand, c.widths[stage], 1 if i else c.strides[stage]
-        ops = (
+        ops: tuple[Op, ...] = (
             Conv(Region.leading(f"{name}.expand.weight", mid, inp, 1, 1)),
             BatchNorm(f"{name}.expand_norm", mid),
             Activation(),

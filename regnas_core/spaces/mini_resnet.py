@@ -9,10 +9,12 @@ is ResNet-50's too: a block's middle is ``w`` times ``e``, so that more width ma
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
 from math import prod
+from typing import Any
 
 from ..errors import GeneError
 from .arch import Arch, Gene, Value
@@ -69,7 +71,7 @@ class MiniResNetSpace(Space):
 
     by_genes = False
 
-    def __init__(self, name: str = "mini-resnet", **changes) -> None:
+    def __init__(self, name: str = "mini-resnet", **changes: Any) -> None:
         self.name = name
         self.config = c = configure(name, CONFIGS[name], changes)
         self.options = changed(c, CONFIGS[name])
@@ -84,7 +86,7 @@ class MiniResNetSpace(Space):
         if any(len({0, *row}) <= len(row) for row in counts):
             raise GeneError(f"{name}: stem={c.stem}, widths={c.widths}: too few channels for all choices.")
 
-    def _genes(self):
+    def _genes(self) -> Iterator[Gene]:
         c = self.config
         stages = range(len(c.widths))
         yield from (Gene("d", c.depths, depth_of=stage, rule="layers") for stage in stages)
@@ -106,7 +108,8 @@ class MiniResNetSpace(Space):
         return (*steps, self._head(channels))
 
     def size(self, containing: Arch | None = None) -> int:
-        domains, slots = self.domains(containing), self.slots
+        domains: tuple[Any, ...] = self.domains(containing)
+        slots = self.slots
         total = len(domains[slots["w"][0]])
         for stage, (d, w) in enumerate(zip(slots["d"], slots["w"][1:], strict=True)):
             total *= sum(
@@ -115,10 +118,10 @@ class MiniResNetSpace(Space):
             )
         return total
 
-    def domain(self, slot: int, values: list, reference: Arch | None) -> tuple[Value, ...]:
-        if self.genes[slot].name != "e":
+    def domain(self, slot: int, values: Sequence[Value], reference: Arch | None) -> tuple[Value, ...]:
+        if (layer := self.genes[slot].layer) is None:  # all but e
             return super().domain(slot, values, reference)
-        stage, i = self.genes[slot].layer
+        stage, i = layer
         return self._expansions(stage, i, values[self.slots["w"][1 + stage]], reference)
 
     def _expansions(self, stage: int, i: int, width: float, reference: Arch | None) -> tuple[Value, ...]:

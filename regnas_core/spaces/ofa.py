@@ -12,9 +12,11 @@ has its own weights where the smaller one has), not by value; the matrices count
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache, cached_property, partial
 from itertools import product
 from math import prod
+from typing import Any
 
 import torch
 from ofa.imagenet_classification.elastic_nn.networks import OFAMobileNetV3, OFAResNets
@@ -67,10 +69,10 @@ class OfaSpace(Space):
     any_size = True
     normalisation = IMAGENET
 
-    def __init__(self, name: str, net: nn.Module, resolutions=None) -> None:
+    def __init__(self, name: str, net: Any, resolutions: Sequence[int] | None = None) -> None:
         self.name, self.net = name, net
         self.options = {} if resolutions is None else {"resolutions": self.check_resolutions(resolutions)}
-        self._names = {tensor: key for key, tensor in net.named_parameters()}
+        self._names: dict[nn.Parameter, str] = {tensor: key for key, tensor in net.named_parameters()}
         if resolutions is None:
             self._resolution = Gene("r", RESOLUTIONS, rule=None, fixed=FIXED)
         else:
@@ -101,8 +103,8 @@ class OfaSpace(Space):
 
     # ── ofa's layers as operations; dynamic layers wrap plain ones ───────────────────────────────
     def _conv(
-        self, layer: nn.Module, out: int | None = None, inp: int | None = None, size: int | None = None
-    ):
+        self, layer: Any, out: int | None = None, inp: int | None = None, size: int | None = None
+    ) -> Conv:
         conv = getattr(layer, "conv", layer)
         full, depthwise = conv.kernel_size[0], conv.groups > 1
         out, inp, size = out or conv.out_channels, 1 if depthwise else inp or conv.in_channels, size or full
@@ -115,21 +117,23 @@ class OfaSpace(Space):
         region = Region.kernel(name, out, inp, size, full)
         return Conv(region, conv.stride[0], out if depthwise else 1, tuple(matrices))
 
-    def _norm(self, layer: nn.Module, channels: int | None = None) -> BatchNorm:
+    def _norm(self, layer: Any, channels: int | None = None) -> BatchNorm:
         norm = getattr(layer, "bn", layer)
         name = self._names[norm.weight].removesuffix(".weight")
         return BatchNorm(name, channels or norm.num_features, norm.eps)
 
-    def _conv_norm(self, layers: nn.Module, out=None, inp=None, size=None) -> tuple[Op, Op]:
+    def _conv_norm(
+        self, layers: Any, out: int | None = None, inp: int | None = None, size: int | None = None
+    ) -> tuple[Op, Op]:
         return self._conv(layers.conv, out, inp, size), self._norm(layers.bn, out)
 
-    def _linear(self, linear: nn.Linear, inp: int) -> Linear:
+    def _linear(self, linear: Any, inp: int) -> Linear:
         weight, bias = self._names[linear.weight], self._names[linear.bias]
         return Linear(
             Region.leading(weight, linear.out_features, inp), Region.leading(bias, linear.out_features)
         )
 
-    def _excite(self, layer: nn.Module, channels: int) -> SqueezeExcite:
+    def _excite(self, layer: Any, channels: int) -> SqueezeExcite:
         mid = make_divisible(channels // layer.reduction, 8)
         reduce, expand = layer.fc.reduce, layer.fc.expand
         return SqueezeExcite(
@@ -143,7 +147,7 @@ class OfaSpace(Space):
 class OfaMobileNetSpace(OfaSpace):
     """MobileNet-V3 of once-for-all: ``ks`` and ``e`` (20 layers), ``d`` (5 stages), ``r``."""
 
-    def __init__(self, name: str, width: float, resolutions=None) -> None:
+    def __init__(self, name: str, width: float, resolutions: Sequence[int] | None = None) -> None:
         self.build = partial(OFAMobileNetV3, dropout_rate=0, width_mult=width, **MOBILENET)
         with torch.device("meta"):
             net = self.build()
@@ -187,8 +191,8 @@ class OfaMobileNetSpace(OfaSpace):
         if layer.use_se:
             ops.append(self._excite(layer.depth_conv.se, mid))
         ops += self._conv_norm(layer.point_linear, layer.out_channels, mid)
-        ops = tuple(ops) if shortcut is None else (Residual(tuple(ops)),)
-        return Step((f"blocks.{i}", size, mid), ops, _place(self.net.block_group_info, i))
+        chain = tuple(ops) if shortcut is None else (Residual(tuple(ops)),)
+        return Step((f"blocks.{i}", size, mid), chain, _place(self.net.block_group_info, i))
 
     @cache  # noqa: B019
     def _head(self) -> Step:
@@ -223,7 +227,7 @@ class OfaResNetSpace(OfaSpace):
         )
     }
 
-    def __init__(self, name: str, resolutions=None) -> None:
+    def __init__(self, name: str, resolutions: Sequence[int] | None = None) -> None:
         depths, ratios, widths = [0, 1, 2], [0.2, 0.25, 0.35], [0.65, 0.8, 1.0]
         choices = {"depth_list": depths, "expand_ratio_list": ratios, "width_mult_list": widths}
         self.build = partial(OFAResNets, dropout_rate=0, **choices)
@@ -268,29 +272,29 @@ class OfaResNetSpace(OfaSpace):
         return alone * prod(self._stage_size(stage, containing) for stage in range(len(self._stages)))
 
     def _stage_size(self, stage: int, reference: Arch | None) -> int:
-        domains, slots = self.domains(reference), self.slots
+        domains: tuple[Any, ...] = self.domains(reference)
+        slots = self.slots
         widths, depths = domains[slots["w"][2 + stage]], domains[slots["d"][1 + stage]]
         return sum(
             prod(
-                len(self._ratios(i, width, reference))
+                len(self._ratios(stage, i, width, reference))
                 for i in self._stages[stage][: self._least[stage] + more]
             )
             for width, more in product(widths, depths)
         )
 
-    def domain(self, slot: int, values: list, reference: Arch | None) -> tuple[Value, ...]:
+    def domain(self, slot: int, values: Sequence[Value], reference: Arch | None) -> tuple[Value, ...]:
         gene = self.genes[slot]
-        if gene.name != "e" or reference is None:
+        if gene.layer is None or reference is None:
             return super().domain(slot, values, reference)
-        width = values[self.slots["w"][2 + gene.layer[0]]]
-        return self._ratios(slot - self.slots["e"][0], width, reference)
+        width: Any = values[self.slots["w"][2 + gene.layer[0]]]
+        return self._ratios(gene.layer[0], slot - self.slots["e"][0], width, reference)
 
-    def _ratios(self, i: int, width: int, reference: Arch | None) -> tuple[float, ...]:
+    def _ratios(self, stage: int, i: int, width: int, reference: Arch | None) -> tuple[float, ...]:
         """Expansions of block ``i`` that have the reference's middle channels, at a given width."""
         layer, ratios = self.net.blocks[i], self.genes[self.slots["e"][i]].choices
         if reference is None or reference.e[i] is None:
             return ratios
-        stage = _place(self._stages, i)[0]
         least = self._middle(layer.out_channel_list[reference.w[2 + stage]], reference.e[i])
         return tuple(e for e in ratios if self._middle(layer.out_channel_list[width], e) >= least)
 
@@ -302,14 +306,15 @@ class OfaResNetSpace(OfaSpace):
     def _stem(self, i: int, inp: int, out: int) -> Step:
         layer, residual = self.net.input_stem[i], i == 1
         layer = layer.conv if residual else layer
-        ops = (*self._conv_norm(layer, out, inp), Activation(layer.act_func))
+        ops: tuple[Op, ...] = (*self._conv_norm(layer, out, inp), Activation(layer.act_func))
         ops = (Residual(ops),) if residual else ops
         return Step((f"input_stem.{i}", inp, out), (*ops, MaxPool()) if i == 2 else ops)
 
     @cache  # noqa: B019
     def _block(self, i: int, inp: int, mid: int, out: int) -> Step:
         """Reduce 1×1 → 3×3 → expand 1×1, beside the identity or a pooled projection; then the activation."""
-        layer, shortcut = self.net.blocks[i], ()
+        layer = self.net.blocks[i]
+        shortcut: tuple[Op, ...] = ()
         act = Activation(layer.act_func)
         if not isinstance(layer.downsample, IdentityLayer):
             pool = (AveragePool(layer.stride),) if layer.stride > 1 else ()

@@ -34,8 +34,8 @@ def configure(name: str, default: Config, changes: Mapping[str, Any]) -> Config:
         if not right or not all(type(v) in kinds and v > 0 for v in numbers):
             expected = "whole numbers" if whole else "numbers"
             raise GeneError(
-                f"{name}: option {key}={value!r}: expected {f'a list of {expected}' if many else 'a whole number'}"
-                f" above 0, as {known[key]!r}."
+                f"{name}: option {key}={value!r}: expected "
+                f"{f'a list of {expected}' if many else 'a whole number'} above 0, as {known[key]!r}."
             )
     return replace(default, **given)  # type: ignore[type-var]
 

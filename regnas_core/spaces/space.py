@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from math import prod
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..download import Source
 from ..errors import GeneError
@@ -40,7 +41,7 @@ class Space(ABC):
 
     name: str
     genes: tuple[Gene, ...]
-    options: dict
+    options: dict[str, Any]
     by_genes = True
     any_size = False
     normalisation: tuple[tuple[float, ...], tuple[float, ...]] = ((0.5,) * 3, (0.25,) * 3)
@@ -83,7 +84,7 @@ class Space(ABC):
         return identity(self.name, self.options)
 
     # ── architectures ────────────────────────────────────────────────────────────────────────────
-    def arch(self, **genes) -> Arch:
+    def arch(self, **genes: Value | Sequence[Value | None] | NDArray[Any]) -> Arch:
         """Check and canonicalise an architecture.
 
         Args:
@@ -101,9 +102,8 @@ class Space(ABC):
             raise GeneError(f"{self.name}: genes {what}; expected exactly {list(self.slots)}.")
         values: Values = [None] * len(self.genes)
         for name, slots in self.slots.items():
-            given = (
-                genes[name] if isinstance(genes[name], Sequence | np.ndarray) else [genes[name]] * len(slots)
-            )
+            gene = genes[name]
+            given = gene if isinstance(gene, Sequence | np.ndarray) else [gene] * len(slots)
             if len(given) != len(slots):
                 raise GeneError(f"{self.name}: {name} has {len(given)} values; expected {len(slots)}.")
             for slot, value in zip(slots, given, strict=True):
@@ -205,11 +205,12 @@ class Space(ABC):
                 values[slot] = v
         return values
 
-    def canonical(self, values: Values) -> Arch:
+    def canonical(self, values: Sequence[Value | None]) -> Arch:
         """Check the active genes and drop those of layers that the depth switches off."""
 
         def checked(gene: Gene, value: Value | None) -> Value:
-            value = dict(gene.aliases).get(value, value)
+            aliases: dict[Value | None, Value | None] = dict(gene.aliases)
+            value = aliases.get(value, value)
             if value not in gene.choices:
                 raise GeneError(
                     f"{self.name}: gene {gene.name} is {value!r}; choose one of {list(gene.choices)}."
@@ -221,7 +222,7 @@ class Space(ABC):
             for g, v in zip(self.genes, values, strict=True)
             if g.depth_of is not None
         }
-        kept = [
+        kept: list[Any] = [  # None in layers that are off, never for a gene of the whole network
             None if gene.layer and depth[gene.layer[0]] <= gene.layer[1] else checked(gene, value)
             for gene, value in zip(self.genes, values, strict=True)
         ]
@@ -241,7 +242,7 @@ class Space(ABC):
             for gene, value in zip(self.genes, self.values(reference), strict=True)
         )
 
-    def domain(self, slot: int, values: Values, reference: Arch | None) -> tuple[Value, ...]:
+    def domain(self, slot: int, values: Sequence[Value], reference: Arch | None) -> tuple[Value, ...]:
         """Allowed values of the gene at ``slot``, when the genes before it have ``values``.
 
         A space narrows them here where "at least the reference's" is not enough to contain it.

@@ -1,14 +1,13 @@
 """A sub-network is a list of steps; a step says which slices of the super-network it uses.
 
-Everything else is derived from that one list: the forward pass, the extracted network, MACs,
-parameters, shared weights, containment, and which prefix two sub-networks have in common. This
-module knows shapes and names only, no tensors, so that a search space can be studied where torch
-is not installed.
+Everything else is derived from that one list: the forward pass, the extracted network, MACs, parameters,
+shared weights, containment, and which prefix two sub-networks have in common. This module knows shapes and
+names only, no tensors, so that a search space can be studied where torch is not installed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from math import prod
@@ -274,7 +273,7 @@ class Step:
         layer: ``(stage, i)`` for a block of an elastic stage, None for the layers that all networks have.
     """
 
-    key: tuple
+    key: tuple[Hashable, ...]
     ops: tuple[Op, ...] = field(hash=False)  # compared: two spaces may give different layers one key
     layer: tuple[int, int] | None = field(default=None, compare=False)
 

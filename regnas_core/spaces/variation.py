@@ -11,7 +11,7 @@ checked against the weights themselves.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from ..errors import InfeasibleError
 from .arch import Arch, Gene, Value
 
 Cost = Callable[[Arch], float]
-Values = list  # one value a gene, in the space's order; None where the layer is switched off
+Values = list[Value | None]  # one value a gene, in the space's order; None where the layer is switched off
 
 
 class Decisions(Protocol):
@@ -29,9 +29,9 @@ class Decisions(Protocol):
     genes: tuple[Gene, ...]
     by_genes: bool
 
-    def domain(self, slot: int, values: Values, reference: Arch | None) -> tuple[Value, ...]: ...
+    def domain(self, slot: int, values: Sequence[Value], reference: Arch | None) -> tuple[Value, ...]: ...
     def values(self, arch: Arch) -> Values: ...
-    def canonical(self, values: Values) -> Arch: ...
+    def canonical(self, values: Sequence[Value | None]) -> Arch: ...
     def contains(self, big: Arch, small: Arch) -> bool: ...
     def macs(self, arch: Arch) -> int: ...
 
@@ -104,7 +104,7 @@ def mutate(
     :meth:`sample`; ``arch`` itself must satisfy the constraint and the budget.
     """
     _check_parent(space, arch, containing)
-    own = space.values(arch)
+    own: list[Any] = space.values(arch)  # None in layers that are off, never for a gene that is fixed
 
     def choose(slot: int, domain: tuple[Value, ...]) -> Value:
         redrawn = own[slot] is None or rng.random() < prob
@@ -141,9 +141,11 @@ def crossover(
 
 
 # ── inside ───────────────────────────────────────────────────────────────────────────────────────
-def _build(space: Decisions, reference: Arch | None, choose: Callable[[int, tuple[Value, ...]], Value]) -> Arch:
+def _build(
+    space: Decisions, reference: Arch | None, choose: Callable[[int, tuple[Value, ...]], Value]
+) -> Arch:
     """Fill gene after gene with ``choose(slot, allowed values)``."""
-    values: Values = []
+    values: list[Value] = []
     for slot in range(len(space.genes)):
         values.append(choose(slot, space.domain(slot, values, reference)))
     return space.canonical(values)
