@@ -108,7 +108,7 @@ def mutate(
 
     def choose(slot: int, domain: tuple[Value, ...]) -> Value:
         redrawn = own[slot] is None or rng.random() < prob
-        if space.genes[slot].fixed is not None:
+        if own[slot] is not None and space.genes[slot].fixed is not None:
             return own[slot]
         return _pick(rng, domain) if redrawn or own[slot] not in domain else own[slot]
 
@@ -133,7 +133,7 @@ def crossover(
 
     def choose(slot: int, domain: tuple[Value, ...]) -> Value:
         pair = genes[slot] if rng.random() < 0.5 else genes[slot][::-1]
-        kept = [v for v in pair if v in domain or (v and space.genes[slot].fixed)]
+        kept = [v for v in pair if v in domain or (v is not None and space.genes[slot].fixed is not None)]
         return kept[0] if kept else _pick(rng, domain)
 
     child = _build(space, containing, choose)
