@@ -23,7 +23,7 @@ from tqdm import tqdm
 from ..errors import NotebookError
 from ..files import write_atomically
 from ..flips.report import format_table
-from ..plots.tables import p_value
+from ..plots.tables import COLOURS, p_value
 from ..resources import data_root, project_path, versions
 from ..workbench.workbench import Workbench, open_workbench
 
@@ -233,7 +233,11 @@ def write_report(bench: Workbench, chosen: list[Notebook]) -> Path:
     )
     env.filters["p_value"] = p_value
     html = env.get_template("report.html").render(
-        bench=bench, sections=sections, versions=versions(), verdicts=_verdicts(bench, chosen)
+        bench=bench,
+        sections=sections,
+        versions=versions(),
+        verdicts=_verdicts(bench, chosen),
+        colours=COLOURS,
     )
     return write_atomically(bench.runs / "report.html", lambda part: part.write_text(html, encoding="utf-8"))
 

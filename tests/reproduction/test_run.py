@@ -85,7 +85,7 @@ def test_the_report_opens_with_verdicts_and_prints_tables(tmp_path, monkeypatch)
         "A &lt; B" in page
         and "-0.70 to -0.30" in page
         and "&lt; 0.001" in page
-        and '<td class="not"><b>not enough data</b>' in page
+        and '<td style="color: #767676"><b>not enough data</b>' in page
     )
     assert ">nan<" not in page and "<em>2.16</em>" in page
 
