@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from regnas_core.reproduce import read_notebook
+from regnas_core.reproduction.run import read_notebook
 
 
 def pytest_collection_modifyitems(items):
