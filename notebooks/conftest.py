@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from regnas_core.reproduction.run import read_notebook
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -89,6 +90,36 @@ def make_bench(lively) -> Callable:
         return Workbench(
             Preset(**(tree | changes)), "toy", data, net, out / "runs" / "toy", out / "figures" / "toy"
         )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def state_file(lively, tmp_path_factory) -> Callable[..., Path]:
+    """``state_file(name, seed)``: untrained weights of a baseline that does not see one class everywhere."""
+    import torch
+    from torch import nn
+
+    from regnas_core.evaluation.baselines import load_baseline
+
+    home, pictures = tmp_path_factory.mktemp("weights"), lively.pictures(24, (3, 112, 112), 0)
+
+    def make(name: str, seed: int = 0) -> Path:
+        path = home / f"{name}-{seed}.pth"
+        if not path.exists():
+            baseline = load_baseline(name, f"random:{seed}")
+            layers = list(baseline.network.modules())
+            for layer in layers:
+                if isinstance(layer, nn.BatchNorm2d):
+                    layer.train().momentum = 1.0  # statistics of the pictures below
+            classifier = [layer for layer in layers if isinstance(layer, nn.Linear)][-1]
+            x = baseline.normalise(torch.from_numpy(pictures))
+            with torch.no_grad():
+                classifier.weight.normal_(generator=torch.Generator().manual_seed(seed))
+                baseline.network(x)
+                classifier.bias.sub_(baseline.network.eval()(x).mean(0))  # no class wins by itself
+            torch.save(baseline.network.state_dict(), path)
+        return path
 
     return make
 

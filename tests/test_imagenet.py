@@ -15,9 +15,9 @@ from regnas_core.workbench.workbench import open_workbench
 
 CLASSES = [f"n{1440764 + 1000 * i:08d}" for i in range(4)]
 SMALL = {
-    "data.size": 64,
-    "data.sizes": {"calibration": 24, "search": 20},
-    "supernet.options.resolutions": [64],
+    "data.size": 32,
+    "data.sizes": {"calibration": 8, "search": 12},
+    "supernet.options.resolutions": [32],
     "supernet.weights": "random:0",
     "search.generations": 2,
     "search.population": 4,
@@ -25,11 +25,11 @@ SMALL = {
     "seeds": 2,
     "device": "cpu",
 }
-BUDGETS = {  # reference, target; 64 pixels need a twelfth of what 224 need
-    "imagenet": (18, 26),
-    "imagenet-mbv3-w1.2": (22, 33),
-    "imagenet-resnet50": (160, 260),
-    "imagenet-fbnetv3": (35, 60),
+BUDGETS = {  # reference, target; 32 pixels need a thirtieth of what 224 need
+    "imagenet": (7, 9.5),
+    "imagenet-mbv3-w1.2": (8.5, 12),
+    "imagenet-resnet50": (41, 66),
+    "imagenet-fbnetv3": (14.2, 22.4),
 }
 
 
@@ -76,7 +76,7 @@ def test_the_presets_are_the_papers(name):
 def test_a_preset_runs_from_pictures_to_its_table(open_bench, name):
     bench = open_bench(name)
     assert bench.data.classes == tuple(CLASSES) and "split of its own" in bench.data.source
-    assert bench.images("search").images.shape == (20, 3, 64, 64) and len(bench.images("test")) == 16
+    assert bench.images("search").images.shape == (12, 3, 32, 32) and len(bench.images("test")) == 16
     found = experiments.table2(bench)
     table = found.by_seed()
     assert table["model"].nunique() == 5 and len(table) == 9
@@ -103,14 +103,14 @@ def test_search_on_validation_images_marks_its_results(open_bench):
 
 def test_images_have_the_size_that_costs_are_counted_at_or_are_resized_to_it(open_bench):
     free = {key: value for key, value in SMALL.items() if "resolutions" not in key}
-    with pytest.raises(PresetError, match=r"data\.size is 64, but ofa-mbv3-w1\.0 counts costs at 224 pixels"):
+    with pytest.raises(PresetError, match=r"data\.size is 32, but ofa-mbv3-w1\.0 counts costs at 224 pixels"):
         open_workbench("imagenet", free)
     assert open_bench("imagenet", **{"data.size": 96}).images("test").images.shape[-1] == 96
     assert open_bench("imagenet-fbnetv3", **{"data.size": 96}).images("test").images.shape[-1] == 96
 
 
 def test_the_fixed_resolution_is_a_choice_among_several(open_bench):
-    bench = open_bench("imagenet", **{"supernet.options.resolutions": [64, 96]})
+    bench = open_bench("imagenet", **{"supernet.options.resolutions": [32, 64]})
     archs = [bench.space.sample(np.random.default_rng(seed)) for seed in range(4)]
-    assert {arch.r for arch in archs} == {64, 96}
+    assert {arch.r for arch in archs} == {32, 64}
     assert bench.predictions(archs, "test").shape == (4, 16)

@@ -222,7 +222,8 @@ def test_the_wheel_alone_counts_flips(light, tmp_path):
 def test_the_wheel_alone_searches_a_space(light, tmp_path):
     code = (
         "import regnas_core as rc; space = rc.get_space('mini'); "
-        "found = rc.evolve(space, lambda archs: [space.params(a) for a in archs], generations=2, population=8); "
+        "score = lambda archs: [space.params(a) for a in archs]; "
+        "found = rc.evolve(space, score, generations=2, population=8); "
         "print(len(found.log))"
     )
     done = run_light(light, "python", "-c", code, cwd=tmp_path)

@@ -160,7 +160,9 @@ def label_points(ax: Axes, x: Sequence[float], y: Sequence[float], texts: Sequen
     written = [ax.text(*at, in_layout=False, **kwargs) for at in zip(x, y, texts, strict=True)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # points or boxes without a place, which it leaves out
-        adjust_text(written, x, y, list(boxes), ax=ax, iter_lim=400, expand=(1.8, 2.0))
+        adjust_text(
+            written, x, y, list(boxes), ax=ax, iter_lim=1000, expand=(1.8, 2.0), force_text=(0.4, 0.6)
+        )
 
 
 def save_figure(figure: Figure, table: pd.DataFrame, path: str | Path) -> Figure:

@@ -1,8 +1,7 @@
-"""Splits: drawn by rule, disjoint, checksummed, and found in a checkout and in a wheel."""
+"""Splits: drawn by rule, disjoint, checksummed, and refused when damaged."""
 
 from __future__ import annotations
 
-import json
 import shutil
 
 import numpy as np
@@ -11,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regnas_core import resources
-from regnas_core.data import draw as draw_splits
 from regnas_core.data import splits
 from regnas_core.errors import DataError
 
@@ -118,14 +116,6 @@ def test_imagenet_split_follows_its_rule():
         assert abs(counts - counts.mean()).max() < 4 * counts.mean() ** 0.5
 
 
-def test_command_draws_the_shipped_imagenet_split_again(tmp_path):
-    draw_splits.main(["imagenet", "--out", str(tmp_path)])
-    shipped = resources.project_path("data_splits/imagenet")
-    drawn = {path.name: path.read_bytes() for path in (tmp_path / "imagenet").iterdir()}
-    assert drawn == {path.name: path.read_bytes() for path in shipped.iterdir()}
-    assert drawn.keys() == {"calibration.txt", "search.txt", "split.json"}
-
-
 def test_splits_without_files_are_left_out_of_the_list(tmp_path):
     info = {"lists": {"train": 8, "test": 3}, "seed": 5, "command": "none"}
     splits.write_split(tmp_path, {"calibration": [6, 1], "search": [0, 7, 2]}, info)
@@ -157,33 +147,3 @@ def test_line_ends_of_the_system_do_not_matter(tmp_path):
     path = folder / "train.txt"
     path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
     assert len(splits.read_split("glyphs", folder).indices["train"]) == 50_000
-
-
-def test_command_draws_the_shipped_cifar10_split_again(tmp_path, monkeypatch):
-    from regnas_core.data import sources
-
-    labels = {"train": np.repeat(np.arange(10), 5000), "test": np.repeat(np.arange(10), 1000)}
-    images = {part: np.zeros((len(labels[part]), 3, 1, 1), np.uint8) for part in labels}
-    source = sources.Source(images, labels, tuple("0123456789"), "a test")
-    monkeypatch.setattr(draw_splits, "open_source", lambda *args, **kwargs: source)
-    draw_splits.main(["cifar10", "--out", str(tmp_path)])
-    shipped = resources.project_path("data_splits/cifar10")
-    for name in splits.SPLITS:
-        assert (tmp_path / "cifar10" / f"{name}.txt").read_text() == (shipped / f"{name}.txt").read_text()
-    drawn, kept = (json.loads((f / "split.json").read_text()) for f in (tmp_path / "cifar10", shipped))
-    pixels = {"sha256": 0, "pixels_sha256": 0}
-    assert {**drawn, **pixels} == {**kept, **pixels}
-
-
-def test_project_files_are_found_in_a_wheel_too(tmp_path, monkeypatch):
-    package = tmp_path / "site-packages" / "regnas_core"
-    packaged = package / "_project" / "data_splits"
-    packaged.mkdir(parents=True)
-    monkeypatch.setattr(resources, "_PACKAGE", package)
-    assert resources.project_path("data_splits") == packaged
-    (tmp_path / "site-packages" / "data_splits").mkdir()  # a stranger's, without our pyproject.toml
-    assert resources.project_path("data_splits") == packaged
-    (tmp_path / "site-packages" / "pyproject.toml").touch()
-    assert resources.project_path("data_splits") == tmp_path / "site-packages" / "data_splits"
-    with pytest.raises(DataError, match=r"neither in .* nor in"):
-        resources.project_path("notebooks/none")

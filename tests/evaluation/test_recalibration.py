@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import fbnet
 import numpy as np
 import pytest
 import torch
+from ofa.imagenet_classification.elastic_nn.utils import set_running_statistics
+from once_for_all import NAMES, alone, assert_same, holding, members, norms, pictures, random_net
+from torch import nn
 
 from regnas_core import Evaluator, get_space
 from regnas_core.evaluation import evaluator as evaluate
@@ -91,3 +95,105 @@ def test_statistics_do_not_depend_on_the_number_of_threads(lively, batch):
 def test_the_widest_activation_is_found_inside_blocks():
     space = get_space("mini")
     assert steps.widest(space.steps(space.largest), space.input_shape()) == 12 * 4 * 16 * 16
+
+
+# ── statistics of published networks ─────────────────────────────────────────────────────────────
+@pytest.fixture(scope="module", params=NAMES)
+def name(request) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def net(name) -> SuperNet:
+    return random_net(name)
+
+
+@pytest.fixture(scope="module")
+def theirs(name, net) -> nn.Module:
+    return holding(name, net.weights)
+
+
+@torch.no_grad()
+def test_predictions_and_statistics_are_those_of_ofas_own_route(name, net, theirs):
+    calibration, images = pictures(14, 40, seed=1), pictures(10, 40, seed=2)
+    archs = (members(name)[0], members(name)[2])
+    batches = [(net.normalise(calibration[i : i + 6]), None) for i in (0, 6, 12)]  # 6, 6 and 2
+    double, single = (
+        Evaluator(n, calibration, device="cpu", calibration_batch=6, batch_size=5)
+        for n in (net, net.to(torch.float32))
+    )
+    predicted, sure = double.predict(archs, images), []
+    for arch, row in zip(archs, predicted, strict=True):
+        network = alone(theirs, arch)
+        set_running_statistics(network, batches)
+        logits = network(net.normalise(images))
+        assert (row == logits.argmax(1).numpy()).all()
+        sure.append((-logits.topk(2).values.diff().flatten() > 1e-3 * logits.std()).numpy())
+
+        module = double.extract(arch)
+        pairs = zip(norms(module), norms(network), strict=True)
+        for found, expected in pairs:
+            torch.testing.assert_close(found.running_mean, expected.running_mean, rtol=1e-10, atol=1e-10)
+            torch.testing.assert_close(found.running_var, expected.running_var, rtol=1e-10, atol=1e-10)
+        assert_same(module(net.normalise(images)), logits)
+    assert len(np.unique(predicted)) >= 5 and len(np.unique(predicted, axis=0)) == len(archs)
+    assert np.mean(sure) > 0.9
+    assert (single.predict(archs, images) == predicted)[sure].all()
+
+
+@torch.no_grad()
+def test_recorded_statistics_after_recalibration():
+    net = fbnet.net()
+    module = fbnet.recalibrated(net)
+    first, *_, last = fbnet.norms(module)
+    for found, expected in (
+        (first.running_mean, [-0.004904021794, 0.0005860306, 0.001807216247]),
+        (first.running_var, [1.692350279, 1.907745707, 2.32339263]),
+        (last.running_mean, [-2.746122125, 1.313683037]),
+        (last.running_var, [28.00655139, 28.52998373]),
+    ):
+        assert found[: len(expected)].tolist() == pytest.approx(expected, rel=1e-8, abs=1e-11)
+    expected = [[0.1088928325, 0.05914373975, 0.1649797525], [0.04812291843, 0.2194027004, 0.2696932882]]
+    fbnet.assert_logits(module(fbnet.noise(2, 3, 192, 192)), expected, std=0.2639319489)
+
+
+@torch.no_grad()
+def test_all_recorded_statistics_after_recalibration():
+    net = fbnet.net()
+    recorded = fbnet.facts("golden.json.gz", "statistics after recalibration")["bn_calibration"]
+    module = fbnet.recalibrated(net)
+    first, *_, last = fbnet.norms(module)
+    for found, key in (
+        (first.running_mean, "first_bn_running_mean"),
+        (first.running_var, "first_bn_running_var"),
+        (last.running_mean[:8], "last_bn_running_mean_first8"),
+        (last.running_var[:8], "last_bn_running_var_first8"),
+    ):
+        assert found.tolist() == pytest.approx(recorded[key], rel=1e-8, abs=1e-11)
+    found = module(fbnet.noise(2, 3, 192, 192))
+    fbnet.assert_logits(found, recorded["logits_fp64"], float(np.std(recorded["logits_fp64"])))
+    assert found.argmax(1).tolist() == recorded["argmax"]
+
+
+@torch.no_grad()
+def test_statistics_are_plain_averages_over_the_batches():
+    """PyTorch's own cumulative average, whose last and smaller batch counts as much as the others."""
+    small = fbnet.small()
+    calibration, images = fbnet.pictures(11, 64, seed=1), fbnet.pictures(10, 64, seed=2)
+    evaluator = Evaluator(small, calibration, device="cpu", calibration_batch=4, batch_size=4)
+    archs = (fbnet.members()[0], fbnet.members()[2])
+    predicted = evaluator.predict(archs, images)
+    for arch, row in zip(archs, predicted, strict=True):
+        network = small.extract(arch).train()
+        for layer in fbnet.norms(network):
+            layer.reset_running_stats()
+            layer.momentum = None
+        for start in (0, 4, 8):
+            network(small.normalise(torch.from_numpy(calibration[start : start + 4])))
+        module = evaluator.extract(arch)
+        for found, expected in zip(fbnet.norms(module), fbnet.norms(network), strict=True):
+            torch.testing.assert_close(found.running_mean, expected.running_mean, rtol=1e-9, atol=1e-9)
+            torch.testing.assert_close(found.running_var, expected.running_var, rtol=1e-9, atol=1e-9)
+        y = network.eval()(small.normalise(torch.from_numpy(images)))
+        assert (row == y.argmax(1).numpy()).all()
+    assert len(np.unique(predicted)) >= 5

@@ -41,8 +41,8 @@ def test_genes_are_described_with_their_rule(spaces):
 
 def test_references_have_their_size_and_leave_what_is_counted(spaces, monkeypatch):
     monkeypatch.setattr(space_report, "REFERENCE_MMACS", {"ofa-mbv3-w1.0": (150,), "fbnetv3": (250, 400)})
-    inside = space_report.references(spaces, 4, np.random.default_rng(0))
-    assert len(inside) == 12
+    inside = space_report.references(spaces, 2, np.random.default_rng(0))
+    assert len(inside) == 6
     assert inside["mmacs"].between(0.97 * inside["budget_mmacs"], inside["budget_mmacs"]).all()
     total = inside["space"].map({space.name: space.size() for space in spaces})
     assert (inside["inside"] >= 1).all() and (inside["inside"] < total).all()

@@ -7,8 +7,17 @@ import math
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.stats import beta, norm
 
+from regnas_core import flips
+from regnas_core.flips import intervals
 from regnas_core.flips.intervals import mean_over_seeds
+
+
+@pytest.fixture
+def without_p(monkeypatch):
+    """Intervals alone: p values are found by bisection, which is nearly all of a simulation's time."""
+    monkeypatch.setattr(intervals, "_p_value", lambda *args: math.nan)
 
 
 def coverage(seeds: int, seed_sd: float, runs: int = 1500, images: int = 400, rate: float = 0.1) -> float:
@@ -26,16 +35,19 @@ def coverage(seeds: int, seed_sd: float, runs: int = 1500, images: int = 400, ra
     return hits / runs
 
 
+@pytest.mark.usefixtures("without_p")
 def test_one_seed_is_covered_as_often_as_its_level_says():
     assert coverage(1, 0.0) == pytest.approx(0.95, abs=0.02)
 
 
+@pytest.mark.usefixtures("without_p")
 @pytest.mark.parametrize("seed_sd", [0.0, 0.01, 0.03])
 def test_three_seeds_are_covered_at_least_so_often(seed_sd):
     """The images' share of the seeds' spread is counted twice, so that a small effect is over-covered."""
     assert 0.94 < coverage(3, seed_sd) <= 1
 
 
+@pytest.mark.usefixtures("without_p")
 def test_an_interval_without_the_seeds_would_miss_the_truth():
     """The simulation can fail: averaging over images alone is far from the level."""
     rng, hits = np.random.default_rng(0), 0
@@ -109,3 +121,20 @@ def test_the_interval_of_a_rate_stays_within_0_and_1():
     assert mean_over_seeds(rare).low == 0
     assert mean_over_seeds(~rare).high == 1
     assert mean_over_seeds(rare.astype(float)).low < 0
+
+
+@pytest.mark.parametrize(
+    ("count", "n", "level"), [(20, 1000, 0.95), (1, 8, 0.9), (432, 20_000, 0.99), (8, 8, 0.95)]
+)
+def test_intervals_agree_with_their_formulas(count: int, n: int, level: float) -> None:
+    z, p = norm.ppf((1 + level) / 2), count / n
+    centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    wilson = flips.rate_interval(count, n, level)
+    assert wilson == pytest.approx((centre - half, centre + half))
+    assert wilson == flips.FlipCounts(n - count, count, 0, 0).nfr_interval(level)
+    tail = (1 - level) / 2
+    high = 1.0 if count == n else beta.ppf(1 - tail, count + 1, n - count)
+    exact = flips.rate_interval(count, n, level, method="exact")
+    assert exact == pytest.approx((beta.ppf(tail, count, n - count + 1), high))
+    assert exact.low < p <= exact.high

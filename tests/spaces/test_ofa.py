@@ -1,187 +1,40 @@
-"""ofa: networks, statistics, costs and checkpoints are those of the package ofa; containment by numbers."""
+"""ofa: costs are those of the package ofa's networks; containment by numbers."""
 
 from __future__ import annotations
 
 import random
-import re
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from itertools import pairwise, permutations, product
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ofa.imagenet_classification.elastic_nn.networks import OFAMobileNetV3, OFAResNets
-from ofa.imagenet_classification.elastic_nn.utils import set_running_statistics
+from once_for_all import (
+    MOBILE,
+    NAMES,
+    RESNET,
+    alone,
+    holding,
+    members,
+    noise,
+    pictures,
+    published,
+    random_net,
+    space,
+    state,
+)
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from regnas_core import Evaluator, SuperNet, get_space, load_supernet
-from regnas_core.errors import CheckpointError, GeneError
+from regnas_core import Evaluator, SuperNet, get_space
+from regnas_core.errors import GeneError
 from regnas_core.spaces.space import Arch, Space
-from regnas_core.supernets import supernet
 from regnas_core.supernets.layers import read
 
-MOBILE, RESNET = ("ofa-mbv3-w1.0", "ofa-mbv3-w1.2"), "ofa-resnet50"
-NAMES = (*MOBILE, RESNET)
 seeds = st.integers(0, 2**32 - 1)
-space = cache(get_space)
-
-
-# ── ofa's networks ───────────────────────────────────────────────────────────────────────────────
-def published(name: str) -> nn.Module:
-    """The network that ofa.model_zoo makes (a module that needs one more package), on the meta device."""
-    with torch.device("meta"):
-        if name == RESNET:
-            return OFAResNets(
-                dropout_rate=0,
-                depth_list=[0, 1, 2],
-                expand_ratio_list=[0.2, 0.25, 0.35],
-                width_mult_list=[0.65, 0.8, 1.0],
-            )
-        return OFAMobileNetV3(
-            dropout_rate=0,
-            width_mult=float(name[-3:]),
-            ks_list=[3, 5, 7],
-            expand_ratio_list=[3, 4, 6],
-            depth_list=[2, 3, 4],
-        )
-
-
-def holding(name: str, tensors: dict[str, Tensor]) -> nn.Module:
-    """That network with these tensors, which must be all that it has, beside its counters of batches."""
-    net = published(name).to(next(iter(tensors.values())).dtype).to_empty(device="cpu")
-    counters = {key: torch.tensor(0) for key in net.state_dict() if key.endswith("num_batches_tracked")}
-    nn.Module.load_state_dict(net, {**tensors, **counters})
-    for module in net.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.momentum = 0.0  # running statistics stay as they are, in training mode too
-    return net.eval()
-
-
-@contextmanager
-def default(dtype: torch.dtype) -> Iterator[None]:
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)
-
-
-def alone(net: nn.Module, arch: Arch) -> nn.Module:
-    """The sub-network as ofa copies it out of its network, in evaluation mode."""
-    net.set_active_subnet(**arch.genes)
-    weight = next(net.parameters())
-    with default(weight.dtype), torch.device(weight.device):
-        return net.get_active_subnet().eval()
-
-
-@cache
-def members(name: str) -> tuple[Arch, ...]:
-    """The extremes, random architectures, and random architectures that contain those."""
-    rng, own = np.random.default_rng(0), space(name)
-    free = [own.sample(rng) for _ in range(1 if name == RESNET else 2)]
-    return own.smallest, own.largest, *free, *(own.sample(rng, containing=a) for a in free[:2])
-
-
-def lively(key: str, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-    w = torch.randn(shape, generator=generator, dtype=torch.float64)
-    if key.endswith("_matrix"):  # a kernel transform, the identity before training
-        return torch.eye(*shape, dtype=w.dtype) + 0.1 * w
-    if len(shape) > 1:
-        return w * (2 / np.prod(shape[1:])) ** 0.5
-    if key.endswith("running_var"):
-        return 0.5 + w.abs()
-    return key.endswith("weight") + 0.1 * w
-
-
-@pytest.fixture(scope="module", params=NAMES)
-def name(request) -> str:
-    return request.param
-
-
-@pytest.fixture(scope="module")
-def net(name) -> SuperNet:
-    """Random float64 weights; statistics and kernel transforms are not those of untrained networks."""
-    own, generator = space(name), torch.Generator().manual_seed(0)
-    weights = {key: lively(key, shape, generator) for key, shape in own.tensors.items()}
-    return SuperNet(own, weights, *own.normalisation)
-
-
-@pytest.fixture(scope="module")
-def theirs(name, net) -> nn.Module:
-    return holding(name, net.weights)
-
-
-def noise(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
-def pictures(n: int, size: int, seed: int) -> Tensor:
-    """Random bytes, coarse enough to be told apart by a network."""
-    rng = np.random.default_rng(seed)
-    coarse = torch.from_numpy(rng.integers(0, 256, (n, 3, size // 8, size // 8), np.uint8))
-    return coarse.repeat_interleave(8, 2).repeat_interleave(8, 3)
-
-
-def assert_same(found: Tensor, expected: Tensor) -> None:
-    assert found.dtype == expected.dtype == torch.float64
-    assert (found - expected).abs().max() < 1e-10 * expected.std()
-
-
-# ── the same networks ────────────────────────────────────────────────────────────────────────────
-@torch.no_grad()
-def test_an_extracted_network_has_the_logits_of_ofas_own(name, net, theirs):
-    x, different = noise(2, 3, 48, 48), []
-    for arch in members(name):
-        expected = alone(theirs, arch)(x)
-        assert_same(net.extract(arch).eval()(x), expected)
-        different.append(expected / expected.std())
-    for a, b in permutations(different, 2):
-        assert (a - b).abs().max() > 0.1
-
-
-@torch.no_grad()
-def test_an_architecture_with_another_resolution_resizes_its_images(name, net, theirs):
-    x, arch = noise(1, 3, 144, 160), members(name)[2]  # smoothed, since they shrink
-    small = net.space.arch(**arch.genes | {"r": 128})
-    resized = F.interpolate(x, (128, 128), mode="bilinear", antialias=True)
-    network = alone(theirs, arch)
-    assert_same(net.extract(arch).eval()(x), network(x))
-    assert_same(net.extract(small).eval()(x), network(resized))
-
-
-def test_with_batch_statistics_the_super_network_is_ofas_active_one_in_training(name, net, theirs):
-    x = noise(3, 3, 48, 48)
-    for arch in members(name):
-        theirs.set_active_subnet(**arch.genes)
-        with torch.no_grad():
-            expected = theirs.train()(x)
-        assert_same(net.forward(arch, x), expected)
-    theirs.eval()
-
-
-def test_gradients_reach_the_weights_as_they_reach_ofas(name, net, theirs):
-    """Kernel transforms too, by which training fits the smaller kernels."""
-    weights = {key: w.clone().requires_grad_("running" not in key) for key, w in net.weights.items()}
-    x, arch = noise(2, 3, 48, 48), members(name)[2]
-    SuperNet(net.space, weights, net.mean, net.std).forward(arch, x).square().sum().backward()
-    theirs.set_active_subnet(**arch.genes)
-    theirs.train()(x).square().sum().backward()
-    theirs.eval()
-    for key, parameter in theirs.named_parameters():
-        found, expected = weights[key].grad, parameter.grad
-        assert (found is None or not found.any()) == (expected is None or not expected.any()), key
-        if found is not None and expected.any():  # torch's hard-sigmoid has a sixth in single precision
-            assert (found - expected).norm() < 2e-7 * expected.norm() + 1e-8, key
-        parameter.grad = None
 
 
 # ── the same costs ───────────────────────────────────────────────────────────────────────────────
@@ -209,40 +62,12 @@ def test_macs_and_params_are_those_of_the_extracted_network_and_of_ofas(name):
             assert own.params(arch) == own.params(small) == sum(p.numel() for p in module.parameters())
 
 
-# ── the same predictions ─────────────────────────────────────────────────────────────────────────
-@torch.no_grad()
-def test_predictions_and_statistics_are_those_of_ofas_own_route(name, net, theirs):
-    calibration, images = pictures(14, 40, seed=1), pictures(10, 40, seed=2)
-    archs = (members(name)[0], members(name)[2])
-    batches = [(net.normalise(calibration[i : i + 6]), None) for i in (0, 6, 12)]  # 6, 6 and 2
-    double, single = (
-        Evaluator(n, calibration, device="cpu", calibration_batch=6, batch_size=5)
-        for n in (net, net.to(torch.float32))
-    )
-    predicted, sure = double.predict(archs, images), []
-    for arch, row in zip(archs, predicted, strict=True):
-        network = alone(theirs, arch)
-        set_running_statistics(network, batches)
-        logits = network(net.normalise(images))
-        assert (row == logits.argmax(1).numpy()).all()
-        sure.append((-logits.topk(2).values.diff().flatten() > 1e-3 * logits.std()).numpy())
-
-        module = double.extract(arch)
-        pairs = zip(norms(module), norms(network), strict=True)
-        for found, expected in pairs:
-            torch.testing.assert_close(found.running_mean, expected.running_mean, rtol=1e-10, atol=1e-10)
-            torch.testing.assert_close(found.running_var, expected.running_var, rtol=1e-10, atol=1e-10)
-        assert_same(module(net.normalise(images)), logits)
-    assert len(np.unique(predicted)) >= 5 and len(np.unique(predicted, axis=0)) == len(archs)
-    assert np.mean(sure) > 0.9
-    assert (single.predict(archs, images) == predicted)[sure].all()
-
-
-def norms(module: nn.Module) -> list[nn.BatchNorm2d]:
-    return [layer for layer in module.modules() if isinstance(layer, nn.BatchNorm2d)]
-
-
 # ── which weights: every one has a number, and ofa copies them into the sub-network ──────────────
+@pytest.fixture(scope="module", params=NAMES)
+def name(request) -> str:
+    return request.param
+
+
 @pytest.fixture(scope="module")
 def numbers(name) -> dict[str, Tensor]:
     """1, 2, 3, … in all weights. Kernel transforms are identities, which leave the numbers of a smaller
@@ -554,14 +379,7 @@ def test_more_width_makes_up_for_less_expansion(name, used):
 
 
 # ── ofa's own objects ────────────────────────────────────────────────────────────────────────────
-def state(net: nn.Module) -> list:
-    """Everything that ofa's methods set: what is active in which layer, and modes."""
-    tops = [dict(module.__dict__) for module in net.modules()]
-    hidden = ("_parameters", "_buffers", "_modules")
-    return [{k: repr(v) for k, v in top.items() if k not in hidden} for top in tops]
-
-
-def test_no_use_makes_a_sub_network_of_ofas_network_active(name, net):
+def test_no_use_makes_a_sub_network_of_ofas_network_active(name):
     own, rng = get_space(name), np.random.default_rng(3)
     before, numbers = state(own.net), torch.get_rng_state()
     active = [layer for layer in before if any("active" in key for key in layer)]
@@ -572,125 +390,10 @@ def test_no_use_makes_a_sub_network_of_ofas_network_active(name, net):
     assert own.size(containing=arch) > 0 and own.shared_weights(arch, child) > 0
     assert own.params(own.smallest) > 0 and own.tensors
     assert torch.get_rng_state().equal(numbers)
-    mine = SuperNet(own, net.weights, net.mean, net.std)
+    mine = SuperNet(own, random_net(name).weights, *own.normalisation)
     mine.forward(own.smallest, noise(2, 3, 32, 32))
     evaluator = Evaluator(mine, pictures(4, 32, 0), device="cpu")
     evaluator.extract(own.smallest)
     evaluator.predict([own.smallest, arch], pictures(3, 32, 1))
     assert state(own.net) == before
     assert {p.device.type for p in own.net.parameters()} == {"meta"}
-
-
-# ── checkpoints ──────────────────────────────────────────────────────────────────────────────────
-def in_old_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """As in the files that were published before ofa's layers were renamed."""
-    named = {}
-    for key, tensor in state.items():
-        key = re.sub(r"^(blocks\.\d+)\.conv\.(?!conv)", r"\1.mobile_inverted_conv.", key)
-        for word in ("bn", "conv", "linear"):
-            key = re.sub(rf"\.{word}\.{word}\.(?!{word})", f".{word}.", key)
-        named[key] = tensor
-    return named
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch) -> Iterator[Path]:
-    """The data folder, emptied afterwards: these files are large."""
-    monkeypatch.setenv("REGNAS_DATA", str(tmp_path))
-    yield tmp_path
-    shutil.rmtree(tmp_path)
-
-
-@pytest.mark.parametrize(("names", "zipped"), [("today's", True), ("old", False)], ids=["zip", "legacy"])
-def test_a_file_for_ofa_is_read_as_ofa_reads_it(name, net, folder, names, zipped, monkeypatch):
-    theirs, path = holding(name, net.to(torch.float32).weights), folder / "published"
-    content = theirs.state_dict()
-    if names == "old":
-        today, content = content, in_old_names(content)
-        assert len(content) == len(today) and len(content.keys() - today.keys()) > 100
-        assert name == RESNET or "blocks.1.mobile_inverted_conv.depth_conv.bn.weight" in content
-    torch.save({"state_dict": content, "epoch": 5}, path, _use_new_zipfile_serialization=zipped)
-
-    with torch.no_grad():
-        for w in theirs.state_dict().values():
-            w.zero_()
-    theirs.load_state_dict(torch.load(path, weights_only=True)["state_dict"])
-    loaded = load_supernet(name, path)
-    expected = theirs.state_dict()
-    assert loaded.weights.keys() == {key for key in expected if not key.endswith("num_batches_tracked")}
-    for key, w in loaded.weights.items():
-        assert w.equal(expected[key]) and w.equal(net.weights[key].float()) and w.dtype == torch.float32
-    assert (loaded.mean, loaded.std) == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-    assert loaded.info["file"] == "published"
-
-    (converted,) = (folder / "cache" / "supernets").iterdir()
-    assert converted.suffix == ".safetensors"
-    monkeypatch.setattr(supernet, "read_state_dict", None)  # the second time nobody asks for it
-    again = load_supernet(name, path, resolutions=(160, 224))
-    assert again.weights.keys() == loaded.weights.keys()
-    assert all(again.weights[key].equal(w) for key, w in loaded.weights.items())
-
-
-def hollow(name: str) -> dict[str, Tensor]:
-    """Tensors of the right names and shapes that take no room: one number each."""
-    return {key: torch.ones(1).expand(shape) for key, shape in space(name).tensors.items()}
-
-
-def test_a_file_in_the_data_folder_is_not_downloaded_again(folder, monkeypatch):
-    monkeypatch.setattr("regnas_core.download._download", None)
-    name = MOBILE[0]
-    path = folder / "supernets" / "ofa_mbv3_d234_e346_k357_w1.0"
-    path.parent.mkdir()
-    torch.save({"state_dict": in_old_names(hollow(name))}, path)
-    for weights in ("pretrained", "pretrained:ofa"):
-        assert load_supernet(name, weights).info["file"] == path.name
-    with pytest.raises(CheckpointError, match=r"no pretrained weights called 'alphanet'; known: ofa\."):
-        load_supernet(name, "pretrained:alphanet")
-
-
-def test_a_file_of_another_super_network_is_refused_with_the_name_of_its_own(folder):
-    for own, other in zip(NAMES, (*NAMES[1:], NAMES[0]), strict=True):
-        path = folder / own
-        torch.save({"state_dict": in_old_names(hollow(own))}, path)
-        with pytest.raises(CheckpointError) as caught:
-            load_supernet(other, path)
-        assert str(caught.value).startswith(f"{path} holds no weights of {other}: ")
-        assert str(caught.value).endswith(f"It fits {own}.")
-    assert not (folder / "cache").exists()
-
-
-@pytest.mark.parametrize("fault", ["missing", "of another shape"])
-@pytest.mark.parametrize("key", ["classifier", "7to5_matrix", "running_var"])
-def test_a_file_without_one_of_the_tensors_is_refused(folder, key, fault):
-    name, path = MOBILE[0], folder / "published"
-    tensors = hollow(name)
-    key = next(k for k in tensors if key in k)
-    if fault == "missing":
-        del tensors[key]
-    else:
-        tensors[key] = torch.ones(3, 3)
-    torch.save({"state_dict": in_old_names(tensors)}, path)
-    message = rf"no weights of {name}: 1 of \d+ tensors are missing or of another shape, such as {key}\. Give"
-    with pytest.raises(CheckpointError, match=message):
-        load_supernet(name, path)
-    assert not (folder / "cache").exists()
-
-
-@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
-def test_a_truncated_file_is_refused(folder, zipped):
-    path = folder / "published"
-    torch.save({"state_dict": hollow(MOBILE[0])}, path, _use_new_zipfile_serialization=zipped)
-    assert load_supernet(MOBILE[0], path).space is not None
-    whole = path.read_bytes()
-    for keep in (100, len(whole) // 2, len(whole) - 10):
-        path.write_bytes(whole[:keep])
-        with pytest.raises(CheckpointError, match=r"published is truncated or damaged"):
-            load_supernet(MOBILE[0], path)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_no_two_tensors_have_one_name_in_a_publishers_file(name):
-    own = space(name)
-    assert len({own.publishers_name(key) for key in own.tensors}) == len(own.tensors)
-    for old, key in zip(in_old_names(own.tensors), own.tensors, strict=True):
-        assert own.publishers_name(old) == own.publishers_name(key)
