@@ -251,7 +251,9 @@ def races(seeds: int = 10) -> pd.DataFrame:
 # ── drawings ─────────────────────────────────────────────────────────────────────────────────────
 def written(figure) -> bytes:
     file = BytesIO()
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context(
+        {**STYLE, "savefig.bbox": None, "savefig.dpi": 100}
+    ):  # drawn once, not twice to be cut
         figure.savefig(file, format="png")
     return file.getvalue()
 

@@ -61,9 +61,9 @@ def net() -> SuperNet:
     return SuperNet(space(), filled(), *space().normalisation).to(torch.float64)
 
 
-def small() -> SuperNet:
+def small(size: int = SIZE) -> SuperNet:
     """The same weights at a resolution that costs little."""
-    return SuperNet(space(SIZE), net().weights, net().mean, net().std)
+    return SuperNet(space(size), net().weights, net().mean, net().std)
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:
@@ -107,9 +107,9 @@ def named(entries: list[dict], name: str) -> dict:
 
 
 @cache
-def members() -> tuple[Arch, ...]:
+def members(size: int = SIZE) -> tuple[Arch, ...]:
     """The extremes, equal neighbouring widths, random architectures, and some that contain others."""
-    own, rng = space(SIZE), np.random.default_rng(0)
+    own, rng = space(size), np.random.default_rng(0)
     free = [own.sample(rng) for _ in range(2)]
     equal = own.arch(**own.smallest.genes | {"width": (24, 24, 24, 32, 64, 112, 216, 216, 1792)})
     others = (own.sample(rng, containing=free[0]), own.sample(rng, containing=equal))

@@ -77,7 +77,7 @@ def members(name: str) -> tuple[Arch, ...]:
 
 
 def lively(key: str, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-    w = torch.randn(shape, generator=generator, dtype=torch.float64)
+    w = torch.randn(shape, generator=generator).double()
     if key.endswith("_matrix"):  # a kernel transform, the identity before training
         return torch.eye(*shape, dtype=w.dtype) + 0.1 * w
     if len(shape) > 1:
@@ -89,7 +89,7 @@ def lively(key: str, shape: tuple[int, ...], generator: torch.Generator) -> Tens
 
 @lru_cache(maxsize=1)
 def random_net(name: str) -> SuperNet:
-    """Random float64 weights; statistics and kernel transforms are not those of untrained networks."""
+    """Random weights as float64; statistics and kernel transforms are not those of untrained networks."""
     own, generator = space(name), torch.Generator().manual_seed(0)
     weights = {key: lively(key, shape, generator) for key, shape in own.tensors.items()}
     return SuperNet(own, weights, *own.normalisation)

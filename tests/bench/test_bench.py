@@ -6,12 +6,14 @@ import json
 from functools import partial
 
 import pandas as pd
+import pytest
 from typer.testing import CliRunner
 
 from regnas_core import cli, evolve
 from regnas_core.bench import routes, scaling
 
 
+@pytest.mark.slow
 def test_the_command_ends_with_one_line_of_json(tmp_path, monkeypatch):
     monkeypatch.setattr(
         routes, "evolve", partial(evolve, population=16)

@@ -12,6 +12,8 @@ import torch
 from regnas_core import bench, evolve, get_space, load_supernet
 from regnas_core.bench import routes
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def measured():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from regnas_core import bench
 
 
@@ -12,6 +14,7 @@ def test_precision_compares_predictions_of_the_same_networks(make_bench, tmp_pat
     assert summary["images"] == 60
 
 
+@pytest.mark.slow
 def test_races_are_compared_with_the_search_that_does_not_race(make_bench, tmp_path):
     toy = make_bench(tmp_path)
     table, _ = bench.racing(toy, levels=(0.0, 0.3), seeds=2)

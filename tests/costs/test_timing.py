@@ -55,6 +55,7 @@ def test_what_is_known_is_not_timed_again():
     assert latency.frame["median_ms"].sum() == known + alone + 100 * (len(SPACE.steps(SMALL)) - len(shared))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "options"),
     [
@@ -79,6 +80,7 @@ def test_what_is_timed_is_the_network(name, options):
     assert all(out == part.args[1].shape for out, part in zip(shapes, parts[1:], strict=False))
 
 
+@pytest.mark.slow
 def test_one_step_on_inputs_of_two_sizes_is_timed_twice():
     net = load_supernet("fbnetv3", "random:0", resolutions=(32, 64))
     latency, space = table(timer=Clock(), net=net), net.space

@@ -50,6 +50,7 @@ def test_first_pictures_are_pinned():
     )  # a smaller pool is the start of a larger
 
 
+@pytest.mark.slow
 def test_whole_set_is_as_recorded(root):
     dataset = data.load_dataset("glyphs", root=root)  # would raise if its checksum were another
     sizes = {name: len(getattr(dataset, name)) for name in ("train", "calibration", "search", "test")}
@@ -69,6 +70,7 @@ def test_whole_set_is_as_recorded(root):
     assert hashlib.sha256(train[:2000]).hexdigest() == FIRST_2000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["flip a pixel", "truncate", "not an array"])
 def test_damaged_cache_is_drawn_again(root, tmp_path, monkeypatch, damage):
     cached = next(root.rglob("glyphs.npy"))

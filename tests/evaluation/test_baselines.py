@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from dataclasses import FrozenInstanceError, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,11 @@ def data_folder(tmp_path, monkeypatch) -> Path:
     return tmp_path / "data"
 
 
+@cache
+def untrained(name: str) -> Baseline:
+    return load_baseline(name, "random:0")
+
+
 @pytest.fixture(scope="session")
 def small(state_file) -> Baseline:
     return load_baseline(SMALL, state_file(SMALL))
@@ -45,9 +51,10 @@ def images(lively) -> np.ndarray:
 
 
 # ── what torchvision tells ───────────────────────────────────────────────────────────────────────
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BASELINES)
 def test_numbers_are_those_that_torchvision_publishes(name):
-    baseline, entry = load_baseline(name, "random:0"), published.check_baseline(name)
+    baseline, entry = untrained(name), published.check_baseline(name)
     assert entry.name == "IMAGENET1K_V1" and len(entry.meta["categories"]) == 1000
     assert baseline.mmacs == pytest.approx(1000 * entry.meta["_ops"], rel=0.02)
     assert baseline.params == entry.meta["num_params"]
@@ -61,16 +68,17 @@ def test_numbers_are_those_that_torchvision_publishes(name):
 
 
 def test_the_family_of_the_paper_is_sorted_by_size_and_accuracy():
-    family = [load_baseline(name, "random:0") for name in REGNETS]
+    family = [untrained(name) for name in REGNETS]
     for quantity in ("mmacs", "params", "top1_published"):
         values = [getattr(baseline, quantity) for baseline in family]
         assert len(values) == 3 and values == sorted(values)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["regnet_y_400mf", "efficientnet_b0", "efficientnet_b1"])
 @pytest.mark.parametrize("size", [(500, 375), (333, 500), (256, 256), (257, 901), (41, 67), (240, 255)])
 def test_pictures_are_prepared_as_torchvision_does(name, size, tmp_path):
-    baseline, transforms = load_baseline(name, "random:0"), published.check_baseline(name).transforms()
+    baseline, transforms = untrained(name), published.check_baseline(name).transforms()
     rng = np.random.default_rng(size)
     coarse = Image.fromarray(rng.integers(0, 256, (9, 7, 3), np.uint8)).resize(size)
     noise = rng.integers(-40, 40, (size[1], size[0], 3))  # details, on which interpolations differ
@@ -91,6 +99,7 @@ def test_random_weights_follow_from_the_seed_alone():
     assert first == second != other and len(bytes.fromhex(first)) == 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["plain", "training", "parallel", "without counters"])
 def test_a_state_dict_is_loaded(form, small, tmp_path):
     state = small.network.state_dict()
@@ -115,6 +124,7 @@ def test_a_digest_depends_on_statistics_and_normalisation_too(small):
     assert other.digest() != small.digest()
 
 
+@pytest.mark.slow
 def test_weights_of_other_networks_are_refused(small, state_file, tmp_path):
     other = state_file("regnet_x_400mf")
     message = r"regnet_x_400mf-0\.pth holds no weights of mobilenet_v3_small: \d+ of 210 tensors differ: .*…"

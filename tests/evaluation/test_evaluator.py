@@ -50,6 +50,12 @@ def images(lively) -> np.ndarray:
     return lively.pictures(29, SHAPE, seed=2)  # three batches of 8 and one of 5
 
 
+@pytest.fixture(scope="module")
+def expected(evaluator, archs, images) -> np.ndarray:
+    """What most tests compare with."""
+    return evaluator.predict(archs, images)
+
+
 def margins(logits: Tensor) -> Tensor:
     """How far the first class is ahead of the second: (N,)."""
     return logits.topk(2).values.diff().abs().flatten()
@@ -84,6 +90,7 @@ def logits_alone(net: SuperNet, evaluator: Evaluator, arch: Arch, images: np.nda
 
 
 # ── the same numbers as the plain way ────────────────────────────────────────────────────────────
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [20, 25, 64])  # of 50 images: the last of 20, 20 and 10 weighs less
 def test_statistics_are_once_for_alls(net, archs, calibration, batch):
     evaluator = Evaluator(net, calibration, device="cpu", calibration_batch=batch)
@@ -108,6 +115,7 @@ def test_predictions_of_a_generation_are_those_of_each_network_alone(net, evalua
         assert (row == logits.argmax(1).numpy()).all()
 
 
+@pytest.mark.slow
 def test_predictions_in_single_precision_differ_at_ties_alone(net, archs, images, calibration):
     single = net.to(torch.float32)
     evaluator = Evaluator(single, calibration, device="cpu", calibration_batch=20, batch_size=8)
@@ -121,24 +129,24 @@ def test_predictions_in_single_precision_differ_at_ties_alone(net, archs, images
     assert clear > 0.95 * together.size
 
 
-def test_order_and_repetition_change_nothing(evaluator, archs, images):
+def test_order_and_repetition_change_nothing(evaluator, archs, images, expected):
     order = np.random.default_rng(3).integers(len(archs), size=20)
-    expected = evaluator.predict(archs, images)[order]
-    assert (evaluator.predict([archs[i] for i in order], images) == expected).all()
+    assert (evaluator.predict([archs[i] for i in order], images) == expected[order]).all()
 
 
-def test_batches_change_nothing_about_predictions(net, evaluator, archs, images, calibration):
+@pytest.mark.slow
+def test_batches_change_nothing_about_predictions(net, evaluator, archs, images, calibration, expected):
     for size in (1, 29, 1000):
         other = Evaluator(net, calibration, device="cpu", calibration_batch=20, batch_size=size)
-        assert (other.predict(archs, images) == evaluator.predict(archs, images)).all()
+        assert (other.predict(archs, images) == expected).all()
     part = evaluator.predict(archs, images[7:12])
-    assert (part == evaluator.predict(archs, images)[:, 7:12]).all()
+    assert (part == expected[:, 7:12]).all()
 
 
+@pytest.mark.slow
 def test_images_may_be_bytes_or_normalised_floats_of_numpy_or_torch(
-    net, evaluator, archs, images, calibration
+    net, evaluator, archs, images, calibration, expected
 ):
-    expected = evaluator.predict(archs, images)
     floats = net.normalise(torch.from_numpy(images))
     floats_before, bytes_before = floats.clone(), images.copy()
     other = Evaluator(
@@ -150,6 +158,7 @@ def test_images_may_be_bytes_or_normalised_floats_of_numpy_or_torch(
     assert floats.equal(floats_before) and (images == bytes_before).all()  # inputs are left as they are
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_floats_of_any_precision_are_taken_in_that_of_the_weights(net, archs, images, calibration, dtype):
     """NumPy makes float64 unless told otherwise; weights are float32 unless told otherwise."""
@@ -165,9 +174,9 @@ def test_floats_of_any_precision_are_taken_in_that_of_the_weights(net, archs, im
     assert moments[0].dtype == dtype and moments[0].equal(moments[1])
 
 
-def test_images_that_may_not_be_written_are_read(net, evaluator, archs, images, calibration):
+@pytest.mark.slow
+def test_images_that_may_not_be_written_are_read(net, evaluator, archs, images, calibration, expected):
     """And without a warning, which pytest makes an error here; as of a file, or of np.broadcast_to."""
-    expected = evaluator.predict(archs, images)
     locked, floats = images.copy(), net.normalise(torch.from_numpy(images)).numpy()
     for array in (locked, floats):
         array.flags.writeable = False
@@ -223,9 +232,10 @@ def test_each_distinct_prefix_runs_once_a_batch(net, evaluator, archs, images, m
     assert predicted == Counter({key: 4 * n for key, n in once.items()})  # 29 images, 8 a batch
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0, 0.3, 0.7])
 def test_predictions_do_not_depend_on_the_memory_that_folded_weights_may_take(
-    net, archs, images, calibration, share
+    net, archs, images, calibration, expected, share
 ):
     generation = [*archs, archs[1]]
     root = trie.build_trie([net.space.steps(arch) for arch in generation])
@@ -236,21 +246,17 @@ def test_predictions_do_not_depend_on_the_memory_that_folded_weights_may_take(
     for portion in found:
         largest = max(sum(node.size for node in path) for path in root.paths())
         assert sum(node.size for node in portion) <= max(limit, largest)
-    whole, parts = (
-        Evaluator(net, calibration, calibration_batch=20, device="cpu", memory=memory)
-        for memory in (1 << 30, limit * 8)
-    )
-    np.testing.assert_array_equal(whole.predict(generation, images), parts.predict(generation, images))
+    parts = Evaluator(net, calibration, calibration_batch=20, device="cpu", memory=limit * 8)
+    np.testing.assert_array_equal(parts.predict(generation, images), [*expected, expected[1]])
 
 
-def test_the_batch_size_can_be_measured(net, archs, images, calibration, monkeypatch):
+def test_the_batch_size_can_be_measured(net, archs, images, calibration, expected, monkeypatch):
     monkeypatch.setattr(evaluate, "CANDIDATES", (4, 8, 16))
     tuned = Evaluator(net, calibration, calibration_batch=20, device="cpu", batch_size="auto")
     root = tuned._calibrated(archs)
     assert tuned._tuned(root, tuned._resident(images), map) in (4, 8, 16)
     assert not any(node.layers for node in root.walk())
-    plain = Evaluator(net, calibration, calibration_batch=20, device="cpu")
-    np.testing.assert_array_equal(tuned.predict(archs, images), plain.predict(archs, images))
+    np.testing.assert_array_equal(tuned.predict(archs, images), expected)
 
 
 def test_predictions_in_bfloat16_differ_little_and_statistics_not_at_all(net, archs, images, calibration):
@@ -353,10 +359,10 @@ def test_logits_that_are_not_finite_are_an_error_of_the_networks_that_have_them(
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
-def test_predictions_on_cuda_are_those_on_the_cpu(net, evaluator, archs, images, calibration):
+def test_predictions_on_cuda_are_those_on_the_cpu(net, archs, images, calibration, expected):
     device = Evaluator(net, calibration, device="cuda", calibration_batch=20, batch_size=8)
     assert device.device.type == "cuda" and evaluate.pick_device("auto").type == "cuda"
-    assert (device.predict(archs, images) == evaluator.predict(archs, images)).all()
+    assert (device.predict(archs, images) == expected).all()
     assert next(device.extract(archs[0]).parameters()).is_cuda
 
 
@@ -382,8 +388,7 @@ def test_cores_share_out_batches_and_predictions_are_the_same(net, archs, images
     assert (found[0] == found[1]).all()
 
 
-def test_statistics_serve_several_predictions(net, evaluator, archs, images, monkeypatch):
-    expected = evaluator.predict(archs, images)
+def test_statistics_serve_several_predictions(net, evaluator, archs, images, expected, monkeypatch):
     calibrated = evaluator.calibrate(archs)
     monkeypatch.setattr(evaluate, "run_together", None)  # nothing is recalibrated any more
     np.testing.assert_array_equal(

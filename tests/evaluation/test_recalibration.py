@@ -23,10 +23,11 @@ def net_of(name: str, dtype=torch.float64, **options) -> SuperNet:
     return SuperNet(space, random_weights(space, 0), *space.normalisation).to(dtype)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mini", "ofa-mbv3-w1.0", "ofa-resnet50", "fbnetv3"])
 @torch.no_grad()
 def test_pieces_give_the_batchs_result_and_spread(name):
-    options = {} if name == "mini" else {"resolutions": (64,)}
+    options = {} if name == "mini" else {"resolutions": (32,)}
     net, rng = net_of(name, **options), np.random.default_rng(0)
     arch = net.space.sample(rng)
     generator = torch.Generator().manual_seed(1)
@@ -58,6 +59,7 @@ def test_single_precision_loses_nothing_to_large_means(offset):
     assert torch.cat(results).mean().abs() < 1e-3 and abs(float(torch.cat(results).std()) - 1) < 1e-3
 
 
+@pytest.mark.slow
 def test_an_evaluator_in_pieces_predicts_the_same(monkeypatch, lively):
     net = lively.net("mini", image=(2, 16, 16), classes=5).to(torch.float64)
     archs = [net.space.sample(np.random.default_rng(seed)) for seed in range(4)]
@@ -113,13 +115,14 @@ def theirs(name, net) -> nn.Module:
     return holding(name, net.weights)
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_predictions_and_statistics_are_those_of_ofas_own_route(name, net, theirs):
-    calibration, images = pictures(14, 40, seed=1), pictures(10, 40, seed=2)
+    calibration, images = pictures(10, 40, seed=1), pictures(10, 40, seed=2)
     archs = (members(name)[0], members(name)[2])
-    batches = [(net.normalise(calibration[i : i + 6]), None) for i in (0, 6, 12)]  # 6, 6 and 2
+    batches = [(net.normalise(calibration[i : i + 4]), None) for i in (0, 4, 8)]  # 4, 4 and 2
     double, single = (
-        Evaluator(n, calibration, device="cpu", calibration_batch=6, batch_size=5)
+        Evaluator(n, calibration, device="cpu", calibration_batch=4, batch_size=5)
         for n in (net, net.to(torch.float32))
     )
     predicted, sure = double.predict(archs, images), []
@@ -141,6 +144,7 @@ def test_predictions_and_statistics_are_those_of_ofas_own_route(name, net, their
     assert (single.predict(archs, images) == predicted)[sure].all()
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_recorded_statistics_after_recalibration():
     net = fbnet.net()
@@ -175,13 +179,14 @@ def test_all_recorded_statistics_after_recalibration():
     assert found.argmax(1).tolist() == recorded["argmax"]
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_statistics_are_plain_averages_over_the_batches():
     """PyTorch's own cumulative average, whose last and smaller batch counts as much as the others."""
-    small = fbnet.small()
+    small = fbnet.small(32)
     calibration, images = fbnet.pictures(11, 64, seed=1), fbnet.pictures(10, 64, seed=2)
     evaluator = Evaluator(small, calibration, device="cpu", calibration_batch=4, batch_size=4)
-    archs = (fbnet.members()[0], fbnet.members()[2])
+    archs = (fbnet.members(32)[0], fbnet.members(32)[2])
     predicted = evaluator.predict(archs, images)
     for arch, row in zip(archs, predicted, strict=True):
         network = small.extract(arch).train()

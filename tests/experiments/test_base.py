@@ -21,6 +21,7 @@ def test_the_reference_has_the_best_top1_that_its_search_saw(bench, ref):
     assert log["score"].tolist() == pytest.approx(top1.tolist())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("design", DESIGNS)
 def test_targets_respect_budget_and_constraint_and_have_the_best_reward(bench, ref, design):
     weights, cas = DESIGNS[design]

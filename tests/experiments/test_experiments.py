@@ -7,6 +7,7 @@ import pytest
 from regnas_core import experiments
 
 
+@pytest.mark.slow
 def test_searches_see_the_search_split_alone(make_bench, tmp_path, ref):
     blind = make_bench(tmp_path, splits=("calibration", "search"))
     assert experiments.reference(blind) == ref

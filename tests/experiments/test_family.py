@@ -9,6 +9,8 @@ import pytest
 
 from regnas_core import experiments
 
+pytestmark = pytest.mark.slow
+
 
 def test_all_pairs_of_a_family_are_oriented_by_accuracy(wide):
     found = experiments.families(wide)

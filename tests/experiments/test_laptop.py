@@ -39,6 +39,7 @@ def small(monkeypatch):
     monkeypatch.setattr(laptop, "TARGET_MS", (25,))
 
 
+@pytest.mark.slow
 def test_targets_keep_their_budgets_and_the_constraint(machine, small):
     reference = machine.reference()
     assert machine.space.macs(reference) <= 150e6

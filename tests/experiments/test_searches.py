@@ -11,6 +11,8 @@ from straight import right
 from regnas_core import experiments, run_search
 from regnas_core.costs.timing import LatencyTable
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_course_of_a_search_is_the_best_so_far(wide):
     course, ref = experiments.fig5a(wide), experiments.reference(wide)

@@ -28,6 +28,7 @@ def test_fig4a_pairs_members_and_others_of_equal_size(bench, ref):
     pd.testing.assert_frame_equal(experiments.fig4a(bench), table)  # the preset's seed decides
 
 
+@pytest.mark.slow
 def test_fig4a_asks_for_networks_that_do_not_contain_the_reference(bench, monkeypatch):
     smallest = lambda bench: bench.space.smallest  # noqa: E731  in every network
     monkeypatch.setattr(experiments.space, "reference", smallest)
@@ -52,6 +53,7 @@ def test_fig4a_claims_compare_pair_by_pair():
     assert correlation["low"] < correlation["value"] < correlation["high"]
 
 
+@pytest.mark.slow
 def test_fig4b_holds_every_visit_of_the_searches_with_three_rewards(bench, ref):
     table = experiments.fig4b(bench)
     visits = table.groupby(["reward", "seed"]).size()

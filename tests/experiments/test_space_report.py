@@ -39,6 +39,7 @@ def test_genes_are_described_with_their_rule(spaces):
     assert table.loc["kernel_size", "choices"] == "3/5" and table.loc["resolution", "per"] == "network"
 
 
+@pytest.mark.slow
 def test_references_have_their_size_and_leave_what_is_counted(spaces, monkeypatch):
     monkeypatch.setattr(space_report, "REFERENCE_MMACS", {"ofa-mbv3-w1.0": (150,), "fbnetv3": (250, 400)})
     inside = space_report.references(spaces, 2, np.random.default_rng(0))

@@ -67,6 +67,7 @@ def test_table2_claims_are_judged_by_the_differences():
     assert claims["p"][:5].tolist() == [0.01, 0.2, 0.03, 0.01, 0.1] and np.isnan(claims["p"][5])  # bar: −0.3
 
 
+@pytest.mark.slow
 def test_table1_has_networks_of_every_strategy(wide):
     found = experiments.table1(wide)
     assert found.designs == ["independent", "FD-KL", "FD-LM", "R0", "R2+CAS"]
@@ -78,6 +79,7 @@ def test_table1_has_networks_of_every_strategy(wide):
     assert claims["value"][0] == pytest.approx(means["FD-KL"] - means["independent"])
 
 
+@pytest.mark.slow
 def test_table3_tunes_what_was_found(wide):
     found = experiments.table3(wide)
     assert found.designs == ["R0", "R0, CE", "R0, FD", "R2+CAS", "R2+CAS, CE", "R2+CAS, FD"]

@@ -40,6 +40,7 @@ def test_one_seed_is_covered_as_often_as_its_level_says():
     assert coverage(1, 0.0) == pytest.approx(0.95, abs=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_p")
 @pytest.mark.parametrize("seed_sd", [0.0, 0.01, 0.03])
 def test_three_seeds_are_covered_at_least_so_often(seed_sd):

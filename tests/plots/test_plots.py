@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import combinations, pairwise
 
 import matplotlib as mpl
@@ -70,15 +71,17 @@ DRAWN = {
     "racing": lambda: plots.racing(races()),
     "racing_one": lambda: plots.racing(races(1)),
 }
+drawn = cache(lambda name: DRAWN[name]())  # in the usual settings
 UNLABELLED = ("fig1", "claims")  # their axes are none
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DRAWN)
 def test_it_is_drawn_with_labelled_axes_and_does_not_depend_on_settings(name):
     with mpl.rc_context({"font.size": 30, "axes.facecolor": "red"}):
         figure = DRAWN[name]()
     picture = written(figure)
-    assert picture.startswith(b"\x89PNG") and picture == written(DRAWN[name]())
+    assert picture.startswith(b"\x89PNG") and picture == written(drawn(name))
     if not name.startswith(UNLABELLED):
         shown = [ax for ax in figure.axes if ax.axison]
         named = name in ("supernets", "platforms")  # the rows' names are the vertical axis
@@ -87,9 +90,10 @@ def test_it_is_drawn_with_labelled_axes_and_does_not_depend_on_settings(name):
             assert ax.get_xlabel() or ax.get_ylabel() or any(other.get_xlabel() for other in shown)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DRAWN)
 def test_text_is_legible_and_does_not_overlap(name):
-    figure = DRAWN[name]()
+    figure = drawn(name)
     figure.draw_without_rendering()
     words = [text for ax in figure.axes for text in ax.texts if text.get_text()]
     ticks = [t for ax in figure.axes for t in (*ax.get_xticklabels(), *ax.get_yticklabels()) if t.get_text()]

@@ -18,6 +18,7 @@ from regnas_core.reproduction.run import Notebook, reproduce
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 
 
+@pytest.mark.slow
 def test_reproduce_writes_figures_provenance_and_a_self_contained_report(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("REGNAS_OUT", str(tmp_path))
     report = reproduce("demo", ["negative_flips"], {}, out=tmp_path)
@@ -38,10 +39,13 @@ def test_reproduce_writes_figures_provenance_and_a_self_contained_report(tmp_pat
     assert str(tmp_path) not in json.dumps(record)
 
 
-def test_a_notebook_without_its_data_is_left_out_but_not_if_it_was_asked_for(tmp_path, monkeypatch, capsys):
+def test_a_notebook_without_its_data_is_left_out_but_not_if_it_was_asked_for(
+    tmp_path, monkeypatch, capsys, make_bench
+):
     lacking = Notebook(tmp_path / "n.ipynb", "Needy", ("needy",), ("preset", "overrides"), ("toy/file.pth",))
     monkeypatch.setenv("REGNAS_DATA", str(tmp_path))
     monkeypatch.setattr(reproduction, "choose", lambda only: [lacking])
+    monkeypatch.setattr(reproduction, "open_workbench", lambda preset, overrides, out: make_bench(out))
 
     def fail(*_):
         raise NotebookError("n.ipynb failed")
@@ -119,6 +123,7 @@ seeds: 1
     return preset
 
 
+@pytest.mark.slow
 def test_own_pictures_from_training_to_a_target_that_contains_the_reference(
     folder_preset, tmp_path, monkeypatch
 ):

@@ -113,6 +113,7 @@ def test_a_search_beats_random_sampling_of_the_same_size():
         assert found.log["score"].max() > by_chance + 40
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("constrained", [False, True])
 def test_a_search_finds_the_optimum(constrained):
     ref = (
@@ -125,6 +126,7 @@ def test_a_search_finds_the_optimum(constrained):
         assert evolve(SPACE, closeness, seed=seed, reference=ref, generations=12).best == GOAL
 
 
+@pytest.mark.slow
 def test_a_population_that_has_converged_does_not_end_the_search():
     found = evolve(SPACE, closeness, seed=0)
     assert (len(found.log), found.stopped) == (1525, None)
@@ -201,6 +203,7 @@ def test_excluded_architectures_are_never_proposed():
 
 
 # ── small spaces, impossible ones, broken scores ─────────────────────────────────────────────────
+@pytest.mark.slow
 def test_an_exhausted_space_ends_the_search_early_and_says_so():
     with pytest.warns(UserWarning, match=r"mini: search ended early, generation \d+ found .*\d+ new"):
         found = evolve(
@@ -211,6 +214,7 @@ def test_an_exhausted_space_ends_the_search_early_and_says_so():
     assert found.best == TINY.largest
 
 
+@pytest.mark.slow
 def test_a_first_generation_may_be_all_there_is():
     ref = TINY.arch(ks=[5] * 6, e=[2] * 6, d=[2, 2, 1])  # contained in itself and in two others
     with pytest.warns(UserWarning, match=r"generation 1 found .*2 new architectures of 100"):
@@ -218,6 +222,7 @@ def test_a_first_generation_may_be_all_there_is():
     assert len(found.archs) == 2 and ref not in found.archs
 
 
+@pytest.mark.slow
 def test_a_reference_that_nothing_else_contains_is_an_error():
     with (
         pytest.warns(UserWarning, match=r"found .*0 new"),

@@ -69,6 +69,7 @@ def test_clear_losers_leave_early():
     assert race.work == {"predicted": 4 * IMAGES + 12 * 240, "without": 16 * IMAGES}
 
 
+@pytest.mark.slow
 def test_the_confidence_bound_saves_work_and_seldom_matters():
     same, saved = 0, []
     for seed in range(10):

@@ -61,6 +61,7 @@ def described(net: SuperNet, arch: Arch, x: Tensor) -> Tensor:
     return F.linear(x.mean((2, 3)), w["head.linear.weight"], w["head.linear.bias"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SPACES)
 def test_logits_are_those_of_the_network_as_it_is_described(name):
     net = supernet(SPACES[name])
@@ -69,6 +70,7 @@ def test_logits_are_those_of_the_network_as_it_is_described(name):
         torch.testing.assert_close(net.forward(arch, x), described(net, arch, x), rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SPACES)
 def test_the_logits_depend_on_exactly_the_weights_in_the_regions(name):
     space = SPACES[name]
@@ -78,6 +80,7 @@ def test_the_logits_depend_on_exactly_the_weights_in_the_regions(name):
         assert sum(int(mask.sum()) for mask in found.values()) == space.params(arch)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SPACES)
 def test_weights_outside_the_regions_may_be_anything(name):
     net = supernet(SPACES[name])
@@ -88,6 +91,7 @@ def test_weights_outside_the_regions_may_be_anything(name):
         assert SuperNet(net.space, poisoned, net.mean, net.std).forward(arch, x).equal(net.forward(arch, x))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SPACES)
 def test_shared_weights_and_containment_are_those_of_the_differentiated_weights(name):
     space, contained = SPACES[name], 0
@@ -102,6 +106,7 @@ def test_shared_weights_and_containment_are_those_of_the_differentiated_weights(
     assert contained >= 20  # of 90 ordered pairs: both outcomes occur
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SPACES)
 def test_macs_and_params_are_those_of_the_extracted_module(name):
     net = supernet(SPACES[name])

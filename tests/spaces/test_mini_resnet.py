@@ -76,6 +76,7 @@ def test_an_extracted_network_has_the_logits_of_the_super_network(name):
         torch.testing.assert_close(net.extract(arch).train()(x), net.forward(arch, x), rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SPACES)
 def test_macs_and_params_are_those_of_the_extracted_module(name):
     net = supernet(SPACES[name])
@@ -162,7 +163,8 @@ def test_the_architectures_that_contain_a_reference_are_counted_and_drawn():
         assert drawn <= inside and len(drawn) >= min(len(inside), 100) / 2
 
 
-@settings(max_examples=30)
+@pytest.mark.slow
+@settings(max_examples=25)
 @given(st.sampled_from(("mini-resnet", "mini-resnet-cifar10")), seeds)
 def test_what_is_drawn_with_a_reference_contains_it_within_the_budget(name, seed):
     space, rng = SPACES[name], np.random.default_rng(seed)

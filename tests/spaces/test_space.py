@@ -11,7 +11,7 @@ from math import prod
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
@@ -196,6 +196,7 @@ def test_genes_of_the_whole_network_are_values_and_not_lists():
 
 
 # ── size ─────────────────────────────────────────────────────────────────────────────────────────
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", CHANGES, ids=str)
 def test_size_is_the_number_of_different_architectures(changes):
     space = get_space("mini", **changes)
@@ -224,9 +225,12 @@ def test_size_counts_genes_that_neither_grow_nor_belong_to_a_layer():
 
 
 # ── what every drawn architecture satisfies ──────────────────────────────────────────────────────
+@pytest.mark.slow
+@settings(max_examples=25)
+@example(0, 0.0, True, "mini")
 @given(seeds, st.floats(0, 1), st.booleans(), st.sampled_from(["mini", "mini-cifar10"]))
 def test_every_product_contains_the_reference_and_respects_the_budget(seed, slack, constrained, name):
-    """100 examples of 5 samples, 10 mutants and 10 crossovers; at slack 0 only the reference fits."""
+    """25 examples of 5 samples, 10 mutants and 10 crossovers; at slack 0 only the reference fits."""
     space, rng = get_space(name), np.random.default_rng(seed)
     ref = space.sample(rng) if constrained else None
     low = space.macs(ref or space.smallest)
@@ -274,6 +278,7 @@ def allowed(limits: dict) -> set[Arch]:
     return {a for a in enumerated(TINY) if TINY.macs(a) <= budget and (not ref or TINY.contains(a, ref))}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limits", CONSTRAINTS.values(), ids=CONSTRAINTS)
 def test_samples_reach_every_allowed_architecture_without_preference(limits):
     rng, members = np.random.default_rng(1), sorted(allowed(limits), key=str)
@@ -294,6 +299,7 @@ def test_sampled_genes_are_uniform():
         assert chisquare(counts).pvalue > 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limits", CONSTRAINTS.values(), ids=CONSTRAINTS)
 def test_mutation_reaches_every_allowed_architecture_from_any_start(limits):
     members = sorted(allowed(limits), key=str)
@@ -321,6 +327,7 @@ def test_mutation_draws_all_genes_of_new_layers():
     assert {a.ks[3] for a in deeper} == {3, 5, 7} and {a.e[2] for a in deeper} == {2, 3, 4}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limits", CONSTRAINTS.values(), ids=CONSTRAINTS)
 def test_crossover_reaches_all_combinations_of_its_parents_and_no_others(limits):
     rng, members = np.random.default_rng(5), sorted(allowed(limits), key=str)

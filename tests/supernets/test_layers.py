@@ -14,6 +14,8 @@ from torch import nn
 
 from regnas_core import Evaluator, SuperNet
 
+pytestmark = pytest.mark.slow
+
 
 # ── once-for-all ─────────────────────────────────────────────────────────────────────────────────
 @pytest.fixture(scope="module", params=NAMES)

@@ -45,6 +45,7 @@ class NextQuarter(nn.Module):
         return 3 * nn.functional.adaptive_avg_pool2d(x, 2).flatten(1).roll(1, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "objective",
     [CE, Objective("FD-KL", weight=5, temperature=1), Objective("FD-LM", weight=2)],
@@ -101,6 +102,7 @@ def test_the_reference_sees_the_same_batches(bench, arch, reference, tmp_path, m
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", [CE, KL], ids=lambda o: o.kind)
 def test_a_resumed_run_is_the_same_run(bench, arch, reference, tmp_path, monkeypatch, objective):
     def run(folder: str) -> SuperNet:
@@ -126,6 +128,7 @@ def test_a_resumed_run_is_the_same_run(bench, arch, reference, tmp_path, monkeyp
     pd.testing.assert_frame_equal(*logs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "named"),
     [

@@ -39,6 +39,7 @@ def folder(tmp_path, monkeypatch) -> Iterator[Path]:
     shutil.rmtree(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("names", "zipped"), [("today's", True), ("old", False)], ids=["zip", "legacy"])
 def test_a_file_for_ofa_is_read_as_ofa_reads_it(name, net, folder, names, zipped, monkeypatch):
     theirs, path = holding(name, net.to(torch.float32).weights), folder / "published"
@@ -81,6 +82,7 @@ def test_a_file_in_the_data_folder_is_not_downloaded_again(folder, monkeypatch):
         load_supernet(name, "pretrained:alphanet")
 
 
+@pytest.mark.slow
 def test_a_file_of_another_super_network_is_refused_with_the_name_of_its_own(folder):
     for own, other in zip(NAMES, (*NAMES[1:], NAMES[0]), strict=True):
         path = folder / own
@@ -92,6 +94,7 @@ def test_a_file_of_another_super_network_is_refused_with_the_name_of_its_own(fol
     assert not (folder / "cache").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["missing", "of another shape"])
 @pytest.mark.parametrize("key", ["classifier", "7to5_matrix", "running_var"])
 def test_a_file_without_one_of_the_tensors_is_refused(folder, key, fault):
@@ -109,6 +112,7 @@ def test_a_file_without_one_of_the_tensors_is_refused(folder, key, fault):
     assert not (folder / "cache").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
 def test_a_truncated_file_is_refused(folder, zipped):
     path = folder / "published"
@@ -164,6 +168,7 @@ def publish(tmp_path, monkeypatch):
             path.unlink()  # these files are large
 
 
+@pytest.mark.slow
 def test_a_file_of_the_publishers_is_read(publish, tmp_path, monkeypatch):
     path = publish(fbnet.with_extras(fbnet.filled()))
     with pytest.raises(Exception, match="publisher_config"):  # the file is what it is meant to be
@@ -183,6 +188,7 @@ def test_a_file_of_the_publishers_is_read(publish, tmp_path, monkeypatch):
     assert all(w.equal(loaded.weights[name]) for name, w in again.weights.items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "missing",
     ["classifier.linear.linear.bias", "blocks.0.shortcut.conv.conv.weight", "first_conv.bn.bn.running_var"],
@@ -200,6 +206,7 @@ def test_a_file_of_attentive_nas_without_one_of_the_tensors_is_refused(publish, 
     assert not (tmp_path / "cache").exists()
 
 
+@pytest.mark.slow
 def test_a_file_of_another_super_network_is_refused_and_its_own_is_named(publish):
     path = publish(fbnet.with_extras(fbnet.hollow()))
     with pytest.raises(CheckpointError, match=r"no weights of ofa-resnet50: .* It fits fbnetv3\."):

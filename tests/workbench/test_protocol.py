@@ -64,6 +64,7 @@ def test_budget_and_label_of_a_search_can_be_given(bench, reference):
     }
 
 
+@pytest.mark.slow
 def test_a_budget_can_be_in_any_cost(bench, reference):
     found = run_search(bench, "R2", reference=reference, cost="params", budget=0.012)
     assert max(map(bench.space.params, found.archs)) <= 12_000
@@ -123,6 +124,7 @@ def _racing(level: float | None) -> dict:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weights", ["R0", "R2", (0.5, 2.0)])
 def test_a_search_that_races_by_the_exact_bound_finds_the_same(make_bench, tmp_path, reference, weights):
     plain, raced = (
@@ -148,6 +150,7 @@ def test_a_race_drops_candidates_and_replays_from_the_store(make_bench, tmp_path
     pd.testing.assert_frame_equal(again.log, found.log)
 
 
+@pytest.mark.slow
 def test_a_race_takes_a_generations_statistics_once(make_bench, tmp_path, reference, monkeypatch):
     calls, calibrate = [], Evaluator.calibrate
 

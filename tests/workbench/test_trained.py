@@ -91,6 +91,7 @@ def test_jobs_that_make_no_sense_are_refused(arch, values, message):
         job(arch, **values)
 
 
+@pytest.mark.slow
 def test_predictions_are_those_of_the_trained_network(bench, arch, reference, tmp_path):
     jobs = [job(arch), job(arch, objective=KL, reference=reference), job(arch, seed=1)]
     found = job_predictions(bench, [*jobs, jobs[0]])
@@ -115,6 +116,7 @@ def test_predictions_are_those_of_the_trained_network(bench, arch, reference, tm
     assert job_predictions(bench, []).shape == (0, 60)
 
 
+@pytest.mark.slow
 def test_fine_tuning_starts_from_the_super_network(bench, arch):
     still = job(arch, start="super-network", epochs=1, lr=1e-12)
     np.testing.assert_array_equal(job_predictions(bench, [still]), bench.predictions([arch], "test"))
@@ -135,6 +137,7 @@ def test_a_network_is_trained_once(bench, open_bench, arch, trained):
     assert all(sorted(p.name for p in f.iterdir()) == ["log.csv", "network.safetensors"] for f in folders)
 
 
+@pytest.mark.slow
 def test_a_killed_job_goes_on_where_it_stopped(bench, open_bench, arch, monkeypatch, trained):
     jobs = [job(arch, seed=seed) for seed in range(2)]
     whole = job_predictions(open_bench("whole"), jobs)
@@ -180,6 +183,7 @@ def test_packaged_predictions_are_used(bench, open_bench, packaged, trained):
     assert trained["epochs"] == 2
 
 
+@pytest.mark.slow
 def test_packaged_predictions_are_not_used_where_all_is_computed_again(
     bench, open_bench, packaged, trained, tmp_path
 ):

@@ -53,6 +53,7 @@ def test_predictions_survive_a_killed_run(bench, archs, make_bench, tmp_path, mo
     assert asked[0] != asked[1] == asked[2]  # what was kept is not run again
 
 
+@pytest.mark.slow
 def test_predictions_of_other_weights_images_or_statistics_are_not_mixed_up(
     bench, archs, predicted, make_bench, lively, tmp_path
 ):
@@ -151,6 +152,7 @@ def test_a_preset_is_trained_saved_and_opened(toy_data, tmp_path):
     assert bench.predictions([bench.space.smallest], "test").shape == (1, 70)
 
 
+@pytest.mark.slow
 def test_predictions_can_be_shared_out_to_an_executors_workers(tmp_path):
     changes = {"data.search_images": 60, "evaluation.workers": 2}
     with ThreadPoolExecutor(2) as executor:
