@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from ..errors import DataError, PredictionError, RegnasError
 from ..spaces.arch import Arch
-from ..spaces.steps import widest
+from ..spaces.counting import widest
 from ..supernets.layers import apply, bind
 from ..supernets.supernet import SuperNet
 from .crew import Map, crew

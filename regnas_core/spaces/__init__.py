@@ -15,6 +15,7 @@ from typing import Any
 from ..errors import GeneError
 from .arch import Arch, Gene
 from .space import Cost, Space
+from .tied import TiedSpace
 
 __all__ = ["Arch", "Cost", "Gene", "Space", "get_space", "register_space", "space_names"]
 
@@ -36,11 +37,13 @@ _OWN: dict[str, tuple[str, str, dict[str, Any]]] = {
 _registered: dict[str, Factory] = {}
 
 
-def get_space(name: str, **options: Any) -> Space:
+def get_space(name: str, *, tied: bool = False, **options: Any) -> Space:
     """The search space called ``name``.
 
     Args:
         name: one of :func:`space_names`.
+        tied: only the networks with one value of each gene a stage, few enough to evaluate them all: a
+            :class:`~regnas_core.spaces.tied.TiedSpace`.
         **options: of the space: for mini super-networks fields of
             :class:`~regnas_core.spaces.mini.MiniConfig` or
             :class:`~regnas_core.spaces.mini_resnet.MiniResNetConfig`, such as ``classes=37`` or
@@ -58,7 +61,8 @@ def get_space(name: str, **options: Any) -> Space:
         inspect.signature(factory).bind(name, **fixed, **options)
     except TypeError as error:
         raise GeneError(f"{name}: {error}; see get_space for the options of a space.") from None
-    return factory(name, **fixed, **options)
+    space = factory(name, **fixed, **options)
+    return TiedSpace(space) if tied else space
 
 
 def register_space(name: str, factory: Factory) -> None:

@@ -55,6 +55,15 @@ class Arch:
     def genes(self) -> dict[str, Value | tuple[Value | None, ...]]:
         return dict(self.items)
 
+    def __hash__(self) -> int:  # asked for again and again in a search, so it is kept
+        known: int | None = self.__dict__.get("_hash")
+        if known is None:
+            known = self.__dict__["_hash"] = hash((self.space, self.items))
+        return known
+
+    def __reduce__(self) -> tuple[Any, ...]:  # without the hash, which is another one in another process
+        return Arch, (self.space, self.items)
+
     def __getattr__(self, name: str) -> Any:
         for gene, value in object.__getattribute__(self, "items"):
             if gene == name:

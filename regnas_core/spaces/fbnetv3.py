@@ -162,11 +162,10 @@ class FBNetV3Space(Space):
         resize = Step(("resize", arch.resolution), (Resize(arch.resolution, "bicubic"),))
         steps, inp, first = [resize, self._stem(arch.width[0])], arch.width[0], 0
         genes = zip(STAGES, arch.width[1:], arch.depth, arch.kernel_size, arch.expand_ratio, strict=False)
-        for stage, width, depth, kernel, expand in genes:
+        for number, (stage, width, depth, kernel, expand) in enumerate(genes):
             for i in range(depth):
                 stride = 1 if i else stage.stride
-                layer = (STAGES.index(stage), i)
-                steps.append(self._block(first + i, layer, stride, inp, width, kernel, expand))
+                steps.append(self._block(first + i, (number, i), stride, inp, width, kernel, expand))
                 inp = width
             first += stage.depths[-1]
         return (*steps, self._head(inp, arch.width[-1]))

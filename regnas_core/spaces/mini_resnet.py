@@ -107,6 +107,10 @@ class MiniResNetSpace(Space):
                 steps.append(self._block(stage, i, channels if i else inp, mid, channels))
         return (*steps, self._head(channels))
 
+    def stage(self, slot: int) -> int:
+        """The stem's width goes with the first stage's."""
+        return super().stage(slot) if self.genes[slot].name != "w" else max(0, super().stage(slot) - 1)
+
     def size(self, containing: Arch | None = None) -> int:
         domains: tuple[Any, ...] = self.domains(containing)
         slots = self.slots

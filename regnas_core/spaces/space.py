@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..download import Source
 from ..errors import GeneError
 from ..spaces import steps as st
-from . import variation
+from . import counting, variation
 from .arch import Arch, Gene, Value, identity
 from .variation import Cost, Values
 
@@ -71,7 +71,7 @@ class Space(ABC):
     @cached_property
     def tensors(self) -> dict[str, tuple[int, ...]]:
         """Name and shape of the super-network's tensors."""
-        return {name: region.shape for name, region in st.regions(self.steps(self.largest)).items()}
+        return {name: region.shape for name, region in counting.regions(self.steps(self.largest)).items()}
 
     @staticmethod
     def publishers_name(key: str) -> str:
@@ -148,7 +148,14 @@ class Space(ABC):
     # ── what an architecture costs and uses ──────────────────────────────────────────────────────
     def macs(self, arch: Arch) -> int:
         """Multiply-accumulates of one image."""
-        return st.macs(self.steps(arch), self.input_shape(arch))
+        return counting.macs(self.steps(arch), self.input_shape(arch))
+
+    def stage(self, slot: int) -> int:
+        """To which stage the gene at ``slot`` belongs; genes that belong to none are one each."""
+        gene = self.genes[slot]
+        if gene.layer is not None:
+            return gene.layer[0]
+        return self.slots[gene.name].index(slot) if gene.depth_of is None else gene.depth_of
 
     def places(self, arch: Arch) -> Iterator[tuple[st.Step, st.Shape]]:
         """The steps of ``arch``, each with the shape (C, H, W) of its input."""
@@ -159,11 +166,11 @@ class Space(ABC):
 
     def params(self, arch: Arch) -> int:
         """Learned weights of the extracted network."""
-        return st.params(self.steps(arch))
+        return counting.params(self.steps(arch))
 
     def shared_weights(self, a: Arch, b: Arch) -> int:
         """N(W_a ∩ W_b): super-network weights that both use (paper, Eq. 2)."""
-        return st.shared_weights(self.steps(a), self.steps(b))
+        return counting.shared_weights(self.steps(a), self.steps(b))
 
     @lru_cache(maxsize=4096)  # noqa: B019  (a search asks again and again for the same parents)
     def contains(self, big: Arch, small: Arch) -> bool:
@@ -197,17 +204,27 @@ class Space(ABC):
 
     def values(self, arch: Arch) -> Values:
         """One value a gene, in the order of :attr:`genes`; None where the depth switches a layer off."""
+        return list(self._values(arch))
+
+    @lru_cache(maxsize=4096)  # noqa: B019
+    def _values(self, arch: Arch) -> tuple[Value | None, ...]:
         self.check_own(arch)
         values: Values = [None] * len(self.genes)
         for name, value in arch.items:
             slots = self.slots[name]
             for slot, v in zip(slots, value if isinstance(value, tuple) else (value,), strict=True):
                 values[slot] = v
-        return values
+        return tuple(values)
 
     def canonical(self, values: Sequence[Value | None]) -> Arch:
         """Check the active genes and drop those of layers that the depth switches off."""
+        try:
+            return self._canonical(tuple(values))
+        except TypeError:  # a value that is no number, nor anything that can be hashed
+            return self._canonical.__wrapped__(self, tuple(values))
 
+    @lru_cache(maxsize=1 << 15)  # noqa: B019  (a search proposes again and again what it has seen)
+    def _canonical(self, values: tuple[Value | None, ...]) -> Arch:
         def checked(gene: Gene, value: Value | None) -> Value:
             aliases: dict[Value | None, Value | None] = dict(gene.aliases)
             value = aliases.get(value, value)

@@ -292,6 +292,15 @@ class Step:
     def regions(self) -> tuple[Region, ...]:
         return tuple(region for op in self.ops for region in op.regions)
 
+    @cached_property
+    def tensors(self) -> tuple[str, ...]:
+        return tuple(region.tensor for region in self.regions)
+
+    @cached_property
+    def params(self) -> int:
+        """Learned weights."""
+        return sum(region.size for region in self.regions)
+
 
 def _cost(ops: Iterable[Op], shape: Shape) -> tuple[int, Shape]:
     total = 0
@@ -305,46 +314,3 @@ def _cost(ops: Iterable[Op], shape: Shape) -> tuple[int, Shape]:
 def step_cost(step: Step, shape: Shape) -> tuple[int, Shape]:
     """MACs of ``step`` on one image's activation of ``shape``, and the shape that leaves it."""
     return _cost(step.ops, shape)
-
-
-def macs(steps: Iterable[Step], shape: Shape) -> int:
-    """Multiply-accumulates of one image of ``shape`` (the field's "FLOPs")."""
-    total = 0
-    for step in steps:
-        cost, shape = step_cost(step, shape)
-        total += cost
-    return total
-
-
-def regions(steps: Iterable[Step]) -> dict[str, Region]:
-    """The weights that ``steps`` use: tensor name → region (each tensor belongs to one step)."""
-    return {region.tensor: region for step in steps for region in step.regions}
-
-
-def params(steps: Iterable[Step]) -> int:
-    """Number of learned weights, BatchNorm's scales and shifts included."""
-    return sum(region.size for step in steps for region in step.regions)
-
-
-def shared_weights(a: Iterable[Step], b: Iterable[Step]) -> int:
-    """N(W_a ∩ W_b), the number of super-network weights that both use (paper, Eq. 2)."""
-    used = regions(a)
-    return sum(used[name].overlap(region) for name, region in regions(b).items() if name in used)
-
-
-def widest(steps: Iterable[Step], shape: Shape) -> int:
-    """Values of the largest activation of one image of ``shape``, between any two operations."""
-    largest = prod(shape)
-
-    def follow(ops: Iterable[Op], shape: Shape) -> Shape:
-        nonlocal largest
-        for op in ops:
-            if isinstance(op, Residual):
-                follow(op.body, shape)
-            shape = op.out_shape(shape)
-            largest = max(largest, prod(shape))
-        return shape
-
-    for step in steps:
-        shape = follow(step.ops, shape)
-    return largest

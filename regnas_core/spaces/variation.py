@@ -29,6 +29,7 @@ class Decisions(Protocol):
     genes: tuple[Gene, ...]
     by_genes: bool
 
+    def domains(self, reference: Arch | None) -> tuple[tuple[Value, ...], ...]: ...
     def domain(self, slot: int, values: Sequence[Value], reference: Arch | None) -> tuple[Value, ...]: ...
     def values(self, arch: Arch) -> Values: ...
     def canonical(self, values: Sequence[Value | None]) -> Arch: ...
@@ -145,6 +146,8 @@ def _build(
     space: Decisions, reference: Arch | None, choose: Callable[[int, tuple[Value, ...]], Value]
 ) -> Arch:
     """Fill gene after gene with ``choose(slot, allowed values)``."""
+    if space.by_genes:  # what a gene may be does not depend on the others
+        return space.canonical([choose(*pair) for pair in enumerate(space.domains(reference))])
     values: list[Value] = []
     for slot in range(len(space.genes)):
         values.append(choose(slot, space.domain(slot, values, reference)))

@@ -13,7 +13,7 @@ from torch import nn
 from regnas_core import Evaluator, get_space
 from regnas_core.evaluation import evaluator as evaluate
 from regnas_core.evaluation.recalibration import run_together
-from regnas_core.spaces import steps
+from regnas_core.spaces import counting, steps
 from regnas_core.supernets.layers import bind
 from regnas_core.supernets.supernet import SuperNet, random_weights
 
@@ -96,7 +96,7 @@ def test_statistics_do_not_depend_on_the_number_of_threads(lively, batch):
 
 def test_the_widest_activation_is_found_inside_blocks():
     space = get_space("mini")
-    assert steps.widest(space.steps(space.largest), space.input_shape()) == 12 * 4 * 16 * 16
+    assert counting.widest(space.steps(space.largest), space.input_shape()) == 12 * 4 * 16 * 16
 
 
 # ── statistics of published networks ─────────────────────────────────────────────────────────────

@@ -1,0 +1,83 @@
+"""Tied spaces: one value of each gene a stage, so that a whole space can be evaluated.
+
+The networks of a tied space are networks of the whole one: same steps, same weights, same containment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import GeneError
+from .arch import Arch, Gene, Value
+from .space import Space
+from .steps import Shape, Step
+
+
+class TiedSpace(Space):
+    """The part of a space where all layers of a stage have the same genes.
+
+    Attributes:
+        whole: the space that this is a part of.
+    """
+
+    def __init__(self, whole: Space) -> None:
+        self.whole, self.name = whole, whole.name
+        self.options = {**whole.options, "tied": True}
+        self.by_genes, self.any_size = whole.by_genes, whole.any_size
+        self.normalisation, self.batchnorm_rule = whole.normalisation, whole.batchnorm_rule
+        self.sources, self.publishers_name = whole.sources, whole.publishers_name  # type: ignore[method-assign]
+        places: dict[tuple[str, object], list[int]] = {}
+        for slot, gene in enumerate(whole.genes):
+            places.setdefault((gene.name, whole.stage(slot)), []).append(slot)
+        self._places = tuple(places.values())
+        first = (whole.genes[slots[0]] for slots in self._places)
+        self.genes = tuple(Gene(g.name, g.choices, None, None, g.rule, g.fixed, g.aliases) for g in first)
+
+    def steps(self, arch: Arch) -> tuple[Step, ...]:
+        return self.whole.steps(self.untie(arch))
+
+    def input_shape(self, arch: Arch) -> Shape:
+        return self.whole.input_shape(self.untie(arch))
+
+    @lru_cache(maxsize=1 << 15)  # noqa: B019  (spaces are few and live as long as the process)
+    def untie(self, arch: Arch) -> Arch:
+        """The same network as an architecture of the whole space."""
+        values: list[Value | None] = [None] * len(self.whole.genes)
+        for slots, value in zip(self._places, self.values(arch), strict=True):
+            for slot in slots:
+                values[slot] = value
+        return self.whole.canonical(values)
+
+    def tie(self, arch: Arch) -> Arch:
+        """The same network as an architecture of this space.
+
+        Raises:
+            GeneError: layers of a stage have different genes.
+        """
+        given = self.whole.values(arch)
+        kinds = [{given[slot] for slot in slots} - {None} for slots in self._places]
+        if torn := [gene.name for gene, kind in zip(self.genes, kinds, strict=True) if len(kind) > 1]:
+            raise GeneError(
+                f"{arch} has several values of {torn[0]} in one stage, so it is none of {self.identity}."
+            )
+        return self.canonical([next(iter(kind)) for kind in kinds])
+
+    def size(self, containing: Arch | None = None) -> int:
+        if containing is None or self.by_genes:
+            return super().size(containing)
+        return sum(self.contains(arch, containing) for arch in self.all())
+
+    def all(self) -> Iterator[Arch]:
+        """Every architecture, the last gene changing fastest."""
+        return (self.canonical(values) for values in product(*(gene.drawn for gene in self.genes)))
+
+    def grid(self, archs: Sequence[Arch]) -> NDArray[np.int8]:
+        """Genes of architectures as places in their choices: (M, genes)."""
+        place: list[dict[Value | None, int]]
+        place = [{value: i for i, value in enumerate(gene.choices)} for gene in self.genes]
+        return np.array([[p[v] for p, v in zip(place, self.values(a), strict=True)] for a in archs], np.int8)

@@ -1,0 +1,104 @@
+"""tied: the networks are the whole space's, and containment is theirs."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from regnas_core import get_space
+from regnas_core.errors import GeneError, InfeasibleError
+
+NAMES = ("mini", "mini-cifar10", "mini-resnet", "mini-resnet-cifar10")
+SPACES = {name: get_space(name, tied=True) for name in NAMES}
+SMALL = {
+    "mini": get_space("mini", widths=(16, 24), strides=(2, 1), kernels=(3, 5), depths=(1, 2), tied=True),
+    "mini-resnet": get_space(
+        "mini-resnet",
+        widths=(16, 24),
+        strides=(1, 2),
+        multipliers=(0.75, 1.0),
+        expansions=(0.5, 0.625),
+        tied=True,
+    ),
+}
+
+
+def drawn(name: str, seed: int, count: int):
+    rng = np.random.default_rng(seed)
+    return [SPACES[name].sample(rng) for _ in range(count)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_there_are_as_many_as_choices_multiply_to(name):
+    space = SPACES[name]
+    archs = list(space.all())
+    assert len(set(archs)) == len(archs) == space.size() >= 10_000
+    assert archs[0] == space.smallest and archs[-1] == space.largest
+    assert space.identity != space.whole.identity and space.tensors == space.whole.tensors
+    grid = space.grid(archs[:50])
+    assert len({*map(tuple, grid.tolist())}) == 50 and grid.min() == 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=20)
+def test_a_network_is_the_whole_spaces(name, seed):
+    space = SPACES[name]
+    a, b = drawn(name, seed, 2)
+    for arch in (a, b):
+        whole = space.untie(arch)
+        assert whole.space == space.whole.identity and space.tie(whole) == arch
+        assert space.steps(arch) == space.whole.steps(whole)
+        assert (space.macs(arch), space.params(arch)) == (space.whole.macs(whole), space.whole.params(whole))
+        assert space.parse(str(arch)) == arch
+    assert space.contains(a, b) == space.whole.contains(space.untie(a), space.untie(b))
+    assert space.shared_weights(a, b) == space.whole.shared_weights(space.untie(a), space.untie(b))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=20)
+def test_what_is_drawn_under_a_constraint_keeps_it(name, seed):
+    space, rng = SPACES[name], np.random.default_rng(seed)
+    low, high = space.macs(space.smallest), space.macs(space.largest)
+    reference = space.sample(rng, max_cost=(2 * low + high) / 3)
+    limits = {"containing": reference, "max_cost": high * 0.9}
+    try:
+        parents = [space.sample(rng, **limits) for _ in range(2)]
+    except InfeasibleError:
+        return
+    for arch in (
+        *parents,
+        space.mutate(parents[0], rng, 0.5, **limits),
+        space.crossover(*parents, rng, **limits),
+    ):
+        assert space.contains(arch, reference) and space.macs(arch) <= limits["max_cost"]
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_sizes_under_a_constraint_are_counted(name):
+    space = SMALL[name]
+    archs = list(space.all())
+    for reference in archs[:: len(archs) // 7]:
+        assert space.size(reference) == sum(space.contains(arch, reference) for arch in archs)
+
+
+def test_one_value_a_stage_is_all_that_a_tied_space_has():
+    space = SPACES["mini"]
+    torn = space.whole.arch(ks=[3, 5] + [3] * 10, e=2, d=2)
+    with pytest.raises(GeneError, match="several values of ks in one stage"):
+        space.tie(torn)
+    hidden = space.whole.arch(ks=[3, 3, 5, 5] + [3] * 8, e=2, d=2)  # layers that are off do not count
+    assert space.tie(hidden) == space.arch(ks=3, e=2, d=2)
+    with pytest.raises(GeneError, match="was given to the space"):
+        space.whole.steps(space.smallest)
+
+
+def test_small_spaces_are_enumerated_by_their_choices():
+    space = SMALL["mini"]
+    expected = set(product((3, 5), (3, 5), (2, 3, 4), (2, 3, 4), (1, 2), (1, 2)))
+    assert {(*a.ks, *a.e, *a.d) for a in space.all()} == expected
