@@ -5,7 +5,7 @@ A house of rooms, the lower ones first; a room knows of those below it, never of
     flips, spaces, data, plots    what is counted, what is searched, pictures, drawings
     supernets                     one set of weights, many networks; their training
     evaluation, search            predictions of a whole generation at once; evolution
-    costs                         what a budget can be in
+    costs, tabular                what a budget can be in; whole spaces, evaluated image by image
     workbench                     a preset brought to life, and what it has predicted so far
     experiments, reproduction     the paper's items; notebooks, report, lessons
     bench, cli                    measurements of speed; the command line
@@ -53,6 +53,7 @@ __getattr__, __dir__, _names = open_doors(
         "supernets": ("SuperNet", "load_supernet"),
         "evaluation": ("Evaluator",),
         "search": ("evolve",),
+        "tabular": ("TabularBenchmark", "load_tabular"),
         "workbench": ("load_preset", "open_workbench", "run_search"),
         "reproduction": ("load_lesson",),
         "resources": ("versions",),

@@ -73,6 +73,36 @@ def train_supernet(
 
 
 @app.command()
+def tabulate(
+    preset: Preset = "demo",
+    training: Annotated[
+        int | None, typer.Option(help="Which of the trainings that ship: weights pretrained:TRAINING.")
+    ] = None,
+    changes: Set = None,
+    file: Annotated[
+        Path | None,
+        typer.Option("--file", help="The table; runs/<preset>/<preset>-<training>.npz by default."),
+    ] = None,
+    out: Out = None,
+) -> None:
+    """Evaluate the preset's whole tied space, image by image, or go on with a killed run.
+
+    The table is read by `regnas_core.load_tabular(FILE)`: exact optima, searches in a blink, no torch.
+    """
+    from .workbench.tabulation import tabulate
+
+    given = ["tabulate", "--preset", preset, *(f"--set={c}" for c in changes or [])]
+    weights = [] if training is None else [f"supernet.weights=pretrained:{training}"]
+    bench = _opened(preset, [*(changes or []), *weights], out)
+    given += [] if training is None else ["--training", str(training)]
+    path = file or bench.runs / f"{bench.preset.name}-{training or 0}.npz"
+    table = tabulate(bench, path, command=shlex.join(["regnas", *given]))
+    typer.echo(
+        f"Table: {path}, {len(table):,} networks of {table.space.identity}, {path.stat().st_size:,} bytes."
+    )
+
+
+@app.command()
 def search(
     preset: Preset = "demo",
     reward: Annotated[

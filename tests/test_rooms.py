@@ -15,7 +15,7 @@ FLOORS = (  # a room imports from rooms of lower floors and from itself, never f
     ("flips", "spaces", "data", "plots"),
     ("supernets",),
     ("evaluation", "search"),
-    ("costs",),
+    ("costs", "tabular"),
     ("workbench",),
     ("experiments",),
     ("reproduction", "bench"),

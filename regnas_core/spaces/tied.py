@@ -38,6 +38,9 @@ class TiedSpace(Space):
         first = (whole.genes[slots[0]] for slots in self._places)
         self.genes = tuple(Gene(g.name, g.choices, None, None, g.rule, g.fixed, g.aliases) for g in first)
 
+    def stage(self, slot: int) -> int:
+        return self.whole.stage(self._places[slot][0])
+
     def steps(self, arch: Arch) -> tuple[Step, ...]:
         return self.whole.steps(self.untie(arch))
 
@@ -73,8 +76,11 @@ class TiedSpace(Space):
         return sum(self.contains(arch, containing) for arch in self.all())
 
     def all(self) -> Iterator[Arch]:
-        """Every architecture, the last gene changing fastest."""
-        return (self.canonical(values) for values in product(*(gene.drawn for gene in self.genes)))
+        """Every architecture, the last stage's genes changing fastest, so that neighbours begin alike."""
+        order = sorted(range(len(self.genes)), key=self.stage)
+        for drawn in product(*(self.genes[slot].drawn for slot in order)):
+            values = dict(zip(order, drawn, strict=True))
+            yield self.canonical([values[slot] for slot in range(len(order))])
 
     def grid(self, archs: Sequence[Arch]) -> NDArray[np.int8]:
         """Genes of architectures as places in their choices: (M, genes)."""

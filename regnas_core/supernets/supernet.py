@@ -23,6 +23,7 @@ from .archive import read_state_dict
 from .layers import Norm, batch_statistics, bind, module, run
 
 FORMAT = "regnas-supernet/1"
+PACKAGED = Path(__file__).parent / "checkpoints"  # <space>-<training>.safetensors
 
 
 @dataclass(frozen=True)
@@ -134,8 +135,9 @@ def load_supernet(name: str, weights: str | Path = "pretrained", **options) -> S
     Args:
         name: a name that :func:`regnas_core.get_space` knows.
         weights: ``"pretrained"`` (comes with the package, or is downloaded from its publishers, checked and
-            kept), ``"pretrained:alphanet"`` (of a publisher among several), a path, or ``"random:SEED"``
-            (untrained). A publisher's PyTorch file is converted once, to safetensors in the data folder.
+            kept), ``"pretrained:alphanet"`` (of a publisher among several), ``"pretrained:1"`` (of the
+            trainings that come with the package), a path, or ``"random:SEED"`` (untrained). A publisher's
+            PyTorch file is converted once, to safetensors in the data folder.
         **options: options of the space, as for :func:`regnas_core.get_space`.
 
     Raises:
@@ -158,13 +160,25 @@ def load_supernet(name: str, weights: str | Path = "pretrained", **options) -> S
 def pretrained_checkpoint(space: Space, publisher: str = "") -> Path:
     """Path of a space's trained weights: packaged, or else a publisher's, downloaded if need be."""
     if not space.sources:
-        return Path(__file__).parent / "checkpoints" / f"{space.name}.safetensors"
+        return _packaged(space.name, publisher)
     if publisher and publisher not in space.sources:
         raise CheckpointError(
             f"{space.name}: no pretrained weights called {publisher!r}; known: {', '.join(space.sources)}."
         )
     source = space.sources[publisher or next(iter(space.sources))]
     return fetch(source, data_root() / "supernets")
+
+
+def _packaged(name: str, training: str) -> Path:
+    """Path of a training that comes with the package, the first by default."""
+    path = PACKAGED / f"{name}-{training or 0}.safetensors"
+    if not path.is_file():
+        there = sorted(file.stem.rpartition("-")[2] for file in PACKAGED.glob(f"{name}-[0-9]*.safetensors"))
+        raise CheckpointError(
+            f"{name}: no training {training or 0} comes with the package; "
+            + (f"there are: {', '.join(there)}." if there else "train one with `regnas train-supernet`.")
+        )
+    return path
 
 
 def convert(path: Path, space: Space) -> Path:
@@ -234,5 +248,5 @@ def _read_checkpoint(path: Path, space: Space) -> SuperNet:
 
 
 def _trained_for(name: str, options: dict) -> str:
-    """Identity of the space as far as weights depend on it: not on the resolutions that are searched."""
-    return identity(name, {key: value for key, value in options.items() if key != "resolutions"})
+    """Identity of the space as far as weights depend on it: not on what part of it is searched."""
+    return identity(name, {key: v for key, v in options.items() if key not in ("resolutions", "tied")})

@@ -211,7 +211,7 @@ def _built(preset: Preset, name: str, root: Path, executor: Executor | None = No
 
 
 @lru_cache(maxsize=2)
-def _workers_bench(preset: str) -> Workbench:
+def workers_bench(preset: str) -> Workbench:
     chosen = Preset.model_validate_json(preset)
     torch.set_num_threads(max(1, torch.get_num_threads() // chosen.evaluation.workers))
     return _built(chosen, chosen.name, output_root())
@@ -219,7 +219,7 @@ def _workers_bench(preset: str) -> Workbench:
 
 def _work(preset: str, split: str, archs: list[str]) -> np.ndarray:
     """What a worker does: predict with sub-networks, given as text, of a preset, given as JSON."""
-    bench = _workers_bench(preset)
+    bench = workers_bench(preset)
     return bench.evaluator.predict([bench.space.parse(text) for text in archs], bench.images(split).images)
 
 

@@ -1,0 +1,259 @@
+"""A search space of which every network is known to be right or wrong on every image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DataError, GeneError, InfeasibleError, RegnasError
+from ..flips.right import Right, right_nfr_matrix
+from ..search.rewards import reward as combined
+from ..search.rewards import reward_weights
+from ..spaces.arch import Arch
+from ..spaces.tied import TiedSpace
+from .bits import Bits, count, unpack
+from .format import Contents, read
+
+Rates = NDArray[np.float64]
+Split = Literal["search", "test"]
+TABLES = Path(__file__).parent / "tables"
+
+
+class Lookup:
+    """A score for :func:`regnas_core.evolve` that looks rewards up, and counts how often.
+
+    Attributes:
+        looked_up: architectures that were asked for, one that is asked for again included.
+    """
+
+    def __init__(self, values: Rates, row: Callable[[Arch], int], limit: int | None = None) -> None:
+        self.looked_up, self._values, self._row, self._limit = 0, values, row, limit
+
+    def __call__(self, archs: Iterable[Arch]) -> list[float]:
+        rows = [self._row(arch) for arch in archs]
+        if self._limit is not None and self.looked_up + len(rows) > self._limit:
+            raise RegnasError(
+                f"The search asked for {self.looked_up + len(rows):,} scores; its limit is {self._limit:,}. "
+                "Let it evaluate fewer networks, or raise limit."
+            )
+        self.looked_up += len(rows)
+        return [float(self._values[row]) for row in rows]
+
+
+@dataclass(frozen=True, eq=False)
+class TabularBenchmark:
+    """Every network of a tied space, right or wrong on every image; made by :func:`load_tabular`.
+
+    Splits are ``"search"``, on which searches choose, and ``"test"``, for final numbers. NFR takes the
+    reference for φ1, whichever of the two is more accurate, as the paper's rewards do (Eq. 1).
+
+    Attributes:
+        space: a :class:`~regnas_core.spaces.tied.TiedSpace`; its architectures are the table's.
+        macs: multiply-accumulates of one image, int64 (M,), a network each, in the order of :attr:`archs`.
+        params: learned weights, int64 (M,).
+        info: provenance: training, images, versions.
+    """
+
+    space: TiedSpace
+    macs: NDArray[np.int64]
+    params: NDArray[np.int64]
+    info: dict[str, Any] = field(repr=False)
+    _grid: NDArray[np.int8] = field(repr=False)
+    _bits: dict[str, Bits] = field(repr=False)
+    _labels: dict[str, NDArray[np.integer[Any]]] = field(repr=False)
+
+    @classmethod
+    def of(cls, contents: Contents) -> TabularBenchmark:
+        """The table that a file holds."""
+        c = contents
+        return cls(c.space, c.macs, c.params, c.info, c.grid, c.bits, c.labels)
+
+    def __len__(self) -> int:
+        return len(self.macs)
+
+    @cached_property
+    def archs(self) -> list[Arch]:
+        """The networks, in the table's order."""
+        choices = [gene.choices for gene in self.space.genes]
+        return [
+            self.space.canonical([c[i] for c, i in zip(choices, places, strict=True)])
+            for places in self._grid.tolist()
+        ]
+
+    @cached_property
+    def _rows(self) -> dict[Arch, int]:
+        return {arch: row for row, arch in enumerate(self.archs)}
+
+    def row(self, arch: Arch) -> int:
+        """Place of a network in the table; one of the whole space will do if it has one value a stage.
+
+        Raises:
+            GeneError: the table has no such network.
+        """
+        if arch.space == self.space.whole.identity:
+            arch = self.space.tie(arch)
+        try:
+            return self._rows[arch]
+        except KeyError:
+            raise GeneError(
+                f"{arch} of {arch.space} is no network of this table of {self.space.identity}."
+            ) from None
+
+    # ── images ───────────────────────────────────────────────────────────────────────────────────
+    def labels(self, split: Split) -> NDArray[np.integer[Any]]:
+        """True classes (N,)."""
+        return self._labels[_known(split)]
+
+    def right(self, split: Split, archs: Sequence[Arch] | None = None) -> Right:
+        """Which images networks get right, bool (M, N): all (a byte each: hundreds of MB), or ``archs``."""
+        bits = self._bits[_known(split)]
+        chosen = bits if archs is None else bits[[self.row(arch) for arch in archs]]
+        return unpack(chosen, len(self._labels[split]))
+
+    # ── rates ────────────────────────────────────────────────────────────────────────────────────
+    def top1(self, split: Split) -> Rates:
+        """Top-1 of every network, a fraction: (M,)."""
+        return self._counts[_known(split)] / len(self._labels[split])
+
+    @cached_property
+    def _counts(self) -> dict[str, NDArray[np.int64]]:
+        return {split: count(bits) for split, bits in self._bits.items()}
+
+    def nfr(self, reference: Arch, split: Split) -> Rates:
+        """NFR of every network with ``reference`` for φ1, a fraction of the images: (M,)."""
+        bits, row = self._bits[_known(split)], self.row(reference)
+        return (self._counts[split][row] - count(bits & bits[row])) / len(self._labels[split])
+
+    def nfr_matrix(self, archs: Sequence[Arch], split: Split, *, directed: bool = False) -> Rates:
+        """NFR of every pair of ``archs``, as :func:`regnas_core.nfr_matrix` counts it: (K, K)."""
+        return right_nfr_matrix(self.right(split, archs), directed=directed)
+
+    # ── searching ────────────────────────────────────────────────────────────────────────────────
+    def rewards(
+        self, reward: str | tuple[float, float] = "R2", reference: Arch | None = None, split: Split = "search"
+    ) -> Rates:
+        """R = λ1 · Top-1 − λ2 · NFR of every network, both fractions: (M,).
+
+        Raises:
+            RegnasError: the reward counts flips, but there is no reference; or an unknown reward.
+        """
+        weights = reward_weights(reward)
+        if reference is None and weights[1]:
+            raise RegnasError(f"The reward {reward} counts flips against a reference: give one.")
+        flips = self.nfr(reference, split) if reference is not None and weights[1] else np.zeros(len(self))
+        return combined(self.top1(split), flips, weights)
+
+    def score(
+        self,
+        reward: str | tuple[float, float] = "R2",
+        reference: Arch | None = None,
+        *,
+        limit: int | None = None,
+    ) -> Lookup:
+        """A score for :func:`regnas_core.evolve`: the reward on the search split.
+
+        Args:
+            reward: ``"R0"``, ``"R1"``, ``"R2"``, or (λ1, λ2).
+            reference: φ1 of the flips; R0 does without.
+            limit: look-ups that are allowed; more raise a RegnasError.
+        """
+        return Lookup(self.rewards(reward, reference), self.row, limit)
+
+    def containing(self, reference: Arch) -> NDArray[np.bool_]:
+        """Which networks contain all weights of ``reference``, A_t of the paper: (M,)."""
+        row = self.row(reference)
+        if self.space.by_genes:
+            return np.asarray((self._grid >= self._grid[row]).all(1))
+        small = self.archs[row]
+        return np.array([self.space.contains(arch, small) for arch in self.archs])
+
+    def within(
+        self,
+        max_cost: float | None = None,
+        min_cost: float | None = None,
+        *,
+        containing: Arch | None = None,
+        exclude: Iterable[Arch] = (),
+    ) -> NDArray[np.bool_]:
+        """Which networks a search may propose: (M,). Costs are MACs."""
+        allowed = np.ones(len(self), bool)
+        if max_cost is not None:
+            allowed &= self.macs <= max_cost
+        if min_cost is not None:
+            allowed &= self.macs >= min_cost
+        if containing is not None:
+            allowed &= self.containing(containing)
+        allowed[[self.row(arch) for arch in exclude]] = False
+        return allowed
+
+    def best(
+        self,
+        reward: str | tuple[float, float] = "R2",
+        reference: Arch | None = None,
+        *,
+        max_cost: float | None = None,
+        min_cost: float | None = None,
+        containing: Arch | None = None,
+    ) -> Arch:
+        """The exact optimum on the search split; of equal rewards, that of the smallest network.
+
+        Args:
+            reward, reference: as for :meth:`score`; the reference itself is no answer.
+            max_cost, min_cost: in MACs.
+            containing: only networks with all of its weights (CAS).
+
+        Raises:
+            InfeasibleError: no network is within the limits.
+        """
+        exclude = [arch for arch in (reference, containing) if arch is not None]
+        allowed = self.within(max_cost, min_cost, containing=containing, exclude=exclude)
+        rows = np.flatnonzero(allowed)
+        if not len(rows):
+            raise InfeasibleError(
+                f"No network of the table has between {min_cost or 0:,.12g} and "
+                f"{max_cost if max_cost is not None else np.inf:,.12g} MACs"
+                f"{' and contains the reference' if containing else ''}; widen the limits."
+            )
+        values = self.rewards(reward, reference)[rows]
+        order = np.lexsort((rows, self.macs[rows], -values))
+        return self.archs[rows[order[0]]]
+
+
+def _known(split: str) -> Split:
+    if split not in ("search", "test"):
+        raise DataError(f"A table has no split {split!r}; its splits are search and test.")
+    return split  # type: ignore[return-value]
+
+
+def load_tabular(name: str | Path, training: int = 0) -> TabularBenchmark:
+    """A tabular benchmark; needs no torch.
+
+    Args:
+        name: ``"demo"``, ``"cifar10"``, …, as in the package's ``tabular/tables``; or the path of a file that
+            ``regnas tabulate`` wrote.
+        training: which training of the super-network; a wheel has the first, a checkout all.
+
+    Raises:
+        DataError: no such table, or the file is damaged.
+
+    >>> table = load_tabular("demo")
+    >>> reference = table.best("R0", max_cost=1e6)
+    >>> table.macs[table.row(table.best("R2", reference, max_cost=2e6, containing=reference))] <= 2e6
+    True
+    """
+    path = Path(name)
+    if not path.suffix:
+        path = TABLES / f"{name}-{training}.npz"
+    if not path.is_file():
+        there = sorted(file.stem for file in TABLES.glob("*.npz"))
+        raise DataError(
+            f"No table at {path}. Here there are: {', '.join(there) or 'none'} (name-training; a wheel has "
+            "the first trainings, a checkout all). Make one with `regnas tabulate`."
+        )
+    return TabularBenchmark.of(read(path))

@@ -1,0 +1,52 @@
+"""Right or wrong as one bit each: M networks and N images are (M, W) words of 64 images."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Bits = NDArray[np.uint64]
+WORD = 64
+BLOCK = 16 * WORD  # images that are turned at a time: little memory, and it stays in a cache
+_COUNT = np.array([bin(i).count("1") for i in range(256)], np.uint8)
+
+
+def pack(right: NDArray[np.bool_]) -> Bits:
+    """(M, N) to (M, W); the last word's unused bits are 0."""
+    networks, images = right.shape
+    words = -(-images // WORD)
+    packed = np.zeros((networks, 8 * words), np.uint8)
+    packed[:, : -(-images // 8)] = np.packbits(right, axis=1, bitorder="little")
+    return packed.view("<u8")
+
+
+def unpack(bits: Bits, images: int) -> NDArray[np.bool_]:
+    """(M, W) to (M, N)."""
+    unpacked = np.unpackbits(bits.view(np.uint8), axis=-1, count=images, bitorder="little")
+    return unpacked.view(np.bool_)
+
+
+def count(bits: Bits) -> NDArray[np.int64]:
+    """How many bits of each row are set: (..., W) to (...)."""
+    if hasattr(np, "bitwise_count"):  # numpy 2
+        return np.bitwise_count(bits).sum(-1, dtype=np.int64)
+    return _COUNT[bits.view(np.uint8)].sum(-1, dtype=np.int64)
+
+
+def by_image(bits: Bits, images: int) -> NDArray[np.uint8]:
+    """(M, W) words of images to (N, M / 8) bytes of networks: one row an image."""
+    turned = np.zeros((images, -(-len(bits) // 8)), np.uint8)
+    for start in range(0, images, BLOCK):
+        part = unpack(bits[:, start // WORD : (start + BLOCK) // WORD], min(BLOCK, images - start))
+        turned[start : start + BLOCK] = np.packbits(part.T, axis=1, bitorder="little")
+    return turned
+
+
+def by_network(turned: NDArray[np.uint8], networks: int) -> Bits:
+    """The inverse of :func:`by_image`."""
+    images = len(turned)
+    bits = np.zeros((networks, -(-images // WORD)), np.uint64)
+    for start in range(0, images, BLOCK):
+        part = np.unpackbits(turned[start : start + BLOCK], axis=1, count=networks, bitorder="little")
+        bits[:, start // WORD : (start + BLOCK) // WORD] = pack(np.ascontiguousarray(part.T))
+    return bits

@@ -1,0 +1,111 @@
+"""tabulation: a table's bits are the evaluator's, a killed run goes on, other weights are not mixed in."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from regnas_core import Evaluator, load_tabular, open_workbench
+from regnas_core.errors import DataError, PresetError
+from regnas_core.workbench import tabulation
+from regnas_core.workbench.tabulation import compare, evaluate, tabulate, tied
+
+SHAPE = {"image": (1, 16, 16), "classes": 4, "stem": 4, "head": 16, "widths": (6, 8), "strides": (2, 1)}
+NARROW = {"kernels": (3, 5), "expansions": (2, 3), "depths": (1, 2)}
+
+
+@pytest.fixture(scope="module")
+def net(lively):
+    return lively.net("mini", **SHAPE, **NARROW)
+
+
+@pytest.fixture
+def small(make_bench, net, tmp_path):
+    return make_bench(tmp_path, net=net)
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch):
+    monkeypatch.setattr(tabulation, "STRETCH", 20)
+
+
+def test_bits_are_those_of_each_network_alone(small, tmp_path):
+    table = tabulate(small, tmp_path / "a.npz", command="regnas tabulate")
+    assert len(table) == tied(small).size() == 64
+    evaluator = Evaluator(small.net, small.data.calibration.images, device="cpu")
+    for row in (0, 21, 63):
+        for split in ("search", "test"):
+            images = small.images(split)
+            alone = (
+                evaluator.predict([table.space.untie(table.archs[row])], images.images)[0] == images.labels
+            )
+            np.testing.assert_array_equal(table.right(split)[row], alone)
+    for split in ("search", "test"):
+        np.testing.assert_array_equal(table.labels(split), small.images(split).labels)
+    assert table.info["command"] == "regnas tabulate" and table.info["preset"] == "toy"
+    again = load_tabular(tmp_path / "a.npz")
+    np.testing.assert_array_equal(again.right("test"), table.right("test"))
+    assert table.top1("test").std() > 0
+
+
+def test_a_killed_run_goes_on(small, make_bench, net, tmp_path, monkeypatch):
+    whole = tabulate(make_bench(tmp_path / "whole", net=net), tmp_path / "whole.npz")
+    asked = []
+
+    def dies_on_the_third(bench, archs):
+        asked.append(archs)
+        if len(asked) == 3:
+            raise KeyboardInterrupt
+        return evaluate(bench, archs)
+
+    monkeypatch.setattr(tabulation, "evaluate", dies_on_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        tabulate(small, tmp_path / "a.npz")
+    assert not (tmp_path / "a.npz").exists()
+    table = tabulate(small, tmp_path / "a.npz")
+    assert [len(part) for part in asked] == [20, 20, 20, 20, 4] and asked[2] == asked[3]
+    np.testing.assert_array_equal(table.right("test"), whole.right("test"))
+
+
+def test_workers_give_the_same(small, make_bench, net, tmp_path, monkeypatch):
+    alone = tabulate(small, tmp_path / "a.npz")
+    with ThreadPoolExecutor(2) as executor:
+        shared = replace(make_bench(tmp_path / "shared", net=net), executor=executor)
+        monkeypatch.setattr(tabulation, "workers_bench", lambda preset: small)
+        table = tabulate(shared, tmp_path / "b.npz")
+    for split in ("search", "test"):
+        np.testing.assert_array_equal(table.right(split), alone.right(split))
+
+
+def test_a_table_is_compared_with_its_weights(small, make_bench, lively, tmp_path):
+    table = tabulate(small, tmp_path / "a.npz")
+    found = compare(small, table, networks=10)
+    assert found["differing"].sum() == 0 and found["bits"].tolist() == [10 * 60, 10 * 70]
+    table._bits["test"][:, 0] ^= np.uint64(1)  # the first image of every network
+    assert compare(small, table, networks=10)["differing"].tolist() == [0, 10]
+    other = make_bench(tmp_path, net=lively.net("mini", 1, **SHAPE, **NARROW))
+    with pytest.raises(DataError, match="nothing to compare"):
+        compare(other, table)
+
+
+def test_a_table_of_a_tied_preset_is_the_same(small, make_bench, net, tmp_path):
+    whole = tabulate(small, tmp_path / "a.npz")
+    own = replace(net, space=tied(small))
+    table = tabulate(make_bench(tmp_path / "tied", net=own), tmp_path / "b.npz")
+    np.testing.assert_array_equal(table.right("test"), whole.right("test"))
+
+
+def test_images_of_final_numbers_are_not_searched_on(make_bench, net, tmp_path):
+    search = {"reference_mmacs": 0.07, "target_mmacs": 0.14, "images": "validation"}
+    with pytest.raises(PresetError, match=r"search\.images"):
+        tabulate(make_bench(tmp_path, net=net, search=search), tmp_path / "a.npz")
+
+
+@pytest.mark.slow
+def test_the_demos_tied_space_can_be_opened_as_a_preset(tmp_path):
+    bench = open_workbench("demo", {"supernet.options.tied": True, "data.search_images": 40}, out=tmp_path)
+    arch = bench.space.largest
+    assert tied(bench) is bench.space and bench.correct([arch], "search").shape == (1, 40)
