@@ -18,6 +18,7 @@ from .routes import (
 )
 from .scaling import flips_at_scale, growth
 from .shortcuts import compiled, precision, racing
+from .tables import tabulate
 
 __all__ = [
     "OfaRoute",
@@ -36,5 +37,6 @@ __all__ = [
     "recorded_summaries",
     "recorded_table",
     "sharing",
+    "tabulate",
     "workload",
 ]

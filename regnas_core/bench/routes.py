@@ -115,16 +115,21 @@ def sharing(space: Space, archs: Sequence[Arch]) -> float:
 
 # ── once-for-all's route ─────────────────────────────────────────────────────────────────────────
 class OfaRoute:
-    """As ofa's scripts do it: make a sub-network active, copy it out, recalibrate it, loop over batches."""
+    """As ofa's scripts do it: copy a sub-network out, recalibrate it by ofa's function, loop over batches.
+
+    Out of ofa's own super-network where it is one of ofa's.
+    """
 
     def __init__(self, work: Workload, device: torch.device, batch_size: int = 100) -> None:
-        space = work.net.space
-        if not space.name.startswith("ofa-"):
-            raise RegnasError(f"ofa has no route for {space.name}; choose one of its super-networks.")
-        self.net = space.build()
-        torch.nn.Module.load_state_dict(self.net, work.net.weights, strict=False)
-        self.net = self.net.to(device).eval()
-        self.space, self.device = space, device
+        self.work, self.space, self.device, self.net = work, work.net.space, device, None
+        if self.space.batchnorm_rule != "weighted":
+            raise RegnasError(
+                f"{self.space.name} has another rule for BatchNorm than ofa; choose mini or ofa-…."
+            )
+        if self.space.name.startswith("ofa-"):
+            self.net = self.space.build()
+            torch.nn.Module.load_state_dict(self.net, work.net.weights, strict=False)
+            self.net = self.net.to(device).eval()
         normal = [work.net.normalise(part) for part in (work.calibration, work.images)]
         self.calibration = [(part, None) for part in normal[0].split(work.calibration_batch)]
         self.batches = normal[1].split(batch_size)
@@ -136,12 +141,17 @@ class OfaRoute:
 
         rows = []
         for arch in archs:
-            self.net.set_active_subnet(**_setting(self.space, arch))
-            network = self.net.get_active_subnet().eval()
+            network = self._copied(arch)
             set_running_statistics(network, self.calibration)
             logits = [network(batch.to(self.device)).argmax(1) for batch in self.batches]
             rows.append(torch.cat(logits).cpu().numpy())
         return np.stack(rows)
+
+    def _copied(self, arch: Arch) -> torch.nn.Module:
+        if self.net is None:
+            return self.work.net.extract(arch).to(self.device).eval()
+        self.net.set_active_subnet(**_setting(self.space, arch))
+        return self.net.get_active_subnet().eval()
 
 
 def _setting(space: Space, arch: Arch) -> dict[str, list]:
@@ -176,7 +186,7 @@ def compare(
         predictions.
     """
     ours = work.evaluator(device=device)
-    ofa = OfaRoute(work, ours.device) if work.net.space.name.startswith("ofa-") else None
+    ofa = OfaRoute(work, ours.device) if work.net.space.batchnorm_rule == "weighted" else None
     warm = next(iter(groups.values()))[:1]
     for route in (ofa.predict if ofa else None, lambda archs: ours.predict(archs, work.images)):
         if route:
@@ -224,9 +234,8 @@ def summarise(table: pd.DataFrame) -> dict[str, float]:
     for group in table["group"].unique():
         for route, name in (("ofa", "over_ofa"), ("one by one", "over_one_by_one")):
             if (group, route) in seconds.index:
-                ratios[f"{group}_{name}_ratio"] = round(
-                    seconds[group, route] / seconds[group, "generation"], 3
-                )
+                ratio = seconds[group, route] / seconds[group, "generation"]
+                ratios[f"{group}_{name}_ratio"] = round(ratio, 3)
     return ratios
 
 
@@ -289,16 +298,22 @@ def evaluate(
     found = generations(net.space, default_budget(net.space) if budget is None else budget * 1e6)
     names = ("first", "converged")
     groups = {name: archs[:networks] for name, archs in zip(names, found.values(), strict=True)}
-    table = compare(work, groups, baseline=baseline, device=device, progress=progress)
-    best = peak(pick_device(device))
+    return measured(work, groups, baseline=baseline, device=device, progress=progress)
+
+
+def measured(work: Workload, groups: dict[str, list[Arch]], **options) -> tuple[pd.DataFrame, dict]:
+    """:func:`compare`, and its summary: conditions, sharing, peak and what share of it is reached, ratios."""
+    table = compare(work, groups, **options)
+    device = pick_device(options["device"])
+    best = peak(device)
     reached = table[table["route"] == "generation"].set_index("group")["gmacs_per_second"]
-    shares = {name: sharing(net.space, archs) for name, archs in groups.items()}
+    shares = {name: sharing(work.net.space, archs) for name, archs in groups.items()}
     done = {
         f"{group}_share_of_peak": reached[group] * shares[group] / best["peak_gmacs_per_second"]
         for group in groups
     }
     return table, {
-        **conditions(pick_device(device)),
+        **conditions(device),
         **described(work),
         **{f"{name}_distinct_macs": round(share, 3) for name, share in shares.items()},
         **{key: round(value, 3) for key, value in (best | done).items()},

@@ -58,13 +58,14 @@ class TabularBenchmark:
         macs: multiply-accumulates of one image, int64 (M,), a network each, in the order of :attr:`archs`.
         params: learned weights, int64 (M,).
         info: provenance: training, images, versions.
+        grid: genes as places in their choices, int8 (M, genes).
     """
 
     space: TiedSpace
     macs: NDArray[np.int64]
     params: NDArray[np.int64]
     info: dict[str, Any] = field(repr=False)
-    _grid: NDArray[np.int8] = field(repr=False)
+    grid: NDArray[np.int8] = field(repr=False)
     _bits: dict[str, Bits] = field(repr=False)
     _labels: dict[str, NDArray[np.integer[Any]]] = field(repr=False)
 
@@ -83,7 +84,7 @@ class TabularBenchmark:
         choices = [gene.choices for gene in self.space.genes]
         return [
             self.space.canonical([c[i] for c, i in zip(choices, places, strict=True)])
-            for places in self._grid.tolist()
+            for places in self.grid.tolist()
         ]
 
     @cached_property
@@ -169,7 +170,7 @@ class TabularBenchmark:
         """Which networks contain all weights of ``reference``, A_t of the paper: (M,)."""
         row = self.row(reference)
         if self.space.by_genes:
-            return np.asarray((self._grid >= self._grid[row]).all(1))
+            return np.asarray((self.grid >= self.grid[row]).all(1))
         small = self.archs[row]
         return np.array([self.space.contains(arch, small) for arch in self.archs])
 

@@ -1,0 +1,40 @@
+"""The command line: words come in, what they ask for is done, a message goes out.
+
+It knows how to ask the rooms below, and does not know anything that they do not.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+import typer
+
+from ..errors import RegnasError
+from ..extras import missing_extra
+from . import bench
+from .commands import app
+
+__all__ = ["app", "main"]
+
+app.add_typer(bench.app, name="bench")
+
+NEEDS = {"reproduce": ("search", "notebooks")}  # extras of a command; of others than flips, "search"
+
+
+def main() -> None:
+    """Run the command line; errors that were foreseen are one message, not a traceback."""
+    try:
+        app()
+    except ModuleNotFoundError as error:
+        command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+        if (missing := missing_extra(error, f"regnas {command}", NEEDS.get(command, ("search",)))) is None:
+            raise
+        _fail(missing)
+    except RegnasError as error:
+        _fail(error)
+
+
+def _fail(error: RegnasError) -> NoReturn:
+    typer.echo(f"Error: {error}", err=True)
+    sys.exit(1)

@@ -1,0 +1,145 @@
+"""The commands: thin, over the same functions that the notebooks call."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import Out, Preset, Set, opened
+
+app = typer.Typer(
+    help="REG-NAS reproduced: families of networks with few negative flips.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+)
+
+
+@app.command()
+def reproduce(
+    preset: Preset = "demo",
+    only: Annotated[
+        list[str] | None, typer.Option(help="Only this item, as table2, fig4a or fig2 (a and b). Repeatable.")
+    ] = None,
+    changes: Set = None,
+    out: Out = None,
+) -> None:
+    """Run the notebooks, and write figures, tables, provenance and an HTML report."""
+    from ..reproduction.run import reproduce
+    from ..workbench.presets import parse_overrides
+
+    report = reproduce(preset, only or [], parse_overrides(changes or []), out=out)
+    typer.echo(f"Report: {report}")
+
+
+@app.command("train-supernet")
+def train_supernet(
+    preset: Preset = "demo",
+    changes: Set = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for checkpoint and log; runs/<preset>/training by default.")
+    ] = None,
+) -> None:
+    """Train the preset's super-network, or go on with a killed training."""
+    from ..resources import output_root
+    from ..workbench.presets import load_preset, parse_overrides
+    from ..workbench.workbench import train_preset
+
+    chosen = load_preset(preset, parse_overrides(changes or []))
+    command = shlex.join(
+        ["regnas", "train-supernet", "--preset", preset, *(f"--set={c}" for c in changes or [])]
+    )
+    path = train_preset(chosen, out or output_root() / "runs" / chosen.name / "training", command=command)
+    typer.echo(f"Checkpoint: {path}\nUse it with --set supernet.weights={path}")
+
+
+@app.command()
+def tabulate(
+    preset: Preset = "demo",
+    training: Annotated[
+        int | None, typer.Option(help="Which of the trainings that ship: weights pretrained:TRAINING.")
+    ] = None,
+    changes: Set = None,
+    file: Annotated[
+        Path | None,
+        typer.Option("--file", help="The table; runs/<preset>/<preset>-<training>.npz by default."),
+    ] = None,
+    out: Out = None,
+) -> None:
+    """Evaluate the preset's whole tied space, image by image, or go on with a killed run.
+
+    The table is read by `regnas_core.load_tabular(FILE)`: exact optima, searches in a blink, no torch.
+    """
+    from ..workbench.tabulation import tabulate
+
+    given = ["tabulate", "--preset", preset, *(f"--set={c}" for c in changes or [])]
+    weights = [] if training is None else [f"supernet.weights=pretrained:{training}"]
+    bench = opened(preset, [*(changes or []), *weights], out)
+    given += [] if training is None else ["--training", str(training)]
+    path = file or bench.runs / f"{bench.preset.name}-{training or 0}.npz"
+    table = tabulate(bench, path, command=shlex.join(["regnas", *given]))
+    typer.echo(
+        f"Table: {path}, {len(table):,} networks of {table.space.identity}, {path.stat().st_size:,} bytes."
+    )
+
+
+@app.command()
+def search(
+    preset: Preset = "demo",
+    reward: Annotated[
+        str, typer.Option(help="R0 (Top-1), R1 (−NFR), R2 (Top-1 − NFR), or LAMBDA1,LAMBDA2.")
+    ] = "R2",
+    cas: Annotated[bool, typer.Option(help="Demand that the target contain the reference's weights.")] = True,
+    budget: Annotated[
+        float | None, typer.Option(help="In the cost's unit; by default the preset's, in million MACs.")
+    ] = None,
+    cost: Annotated[
+        str,
+        typer.Option(help="macs or params (millions); note10, latency (here) or a table's path (ms)."),
+    ] = "macs",
+    reference: Annotated[
+        str | None, typer.Option(help="Genes of the reference as JSON; searched for by default.")
+    ] = None,
+    changes: Set = None,
+    out: Out = None,
+) -> None:
+    """Search one target for a reference, and measure it on the test split."""
+    from ..experiments import reference as find_reference
+    from ..flips.report import format_table
+    from ..search.rewards import parse_reward
+    from ..workbench.protocol import run_search
+
+    weights = parse_reward(reward)
+    bench = opened(preset, changes, out)
+    ref = bench.space.parse(reference) if reference else find_reference(bench)
+    found = run_search(
+        bench, weights, reference=ref, cas=cas, cost=cost, budget=budget, seed=bench.preset.seed
+    )
+    if found.stopped:
+        typer.echo(f"The search ended early: {found.stopped}.")
+    table = bench.measure([ref, found.best], ref, "test")
+    if cost != "macs":
+        table.insert(2, cost, [bench.cost(cost)(arch) for arch in (ref, found.best)])
+    typer.echo(f"reference: {ref}\ntarget:    {found.best}\n")
+    typer.echo(
+        format_table(
+            table.drop(columns="arch").assign(model=["reference", "target"]).set_index("model").reset_index()
+        )
+    )
+
+
+@app.command()
+def flips(
+    predictions: Annotated[list[Path], typer.Argument(help="Two or more files of predicted classes.")],
+    labels: Annotated[Path, typer.Option(help="File of true classes.")],
+    csv: Annotated[Path | None, typer.Option(help="Also write the table to this file.")] = None,
+    per_class: Annotated[bool, typer.Option(help="One row a class.")] = False,
+    level: Annotated[float, typer.Option(help="Confidence level of the intervals.")] = 0.95,
+) -> None:
+    """Count negative flips between any models, from their predictions (.npy, .csv or .parquet)."""
+    from ..flips.report import flips_command
+
+    typer.echo(flips_command(labels, predictions, csv=csv, per_class=per_class, level=level))

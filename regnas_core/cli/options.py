@@ -1,0 +1,29 @@
+"""What several commands take, and what they do with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Preset = Annotated[
+    str, typer.Option(help="A preset's name, as demo, cifar10, imagenet, or the path of a .yaml file.")
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the preset, as seed=1. Repeatable."),
+]
+Out = Annotated[Path | None, typer.Option(help="Folder for runs/ and figures/; the checkout by default.")]
+
+Json = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")]
+Csv = Annotated[
+    Path | None, typer.Option(help="Also write the table to this file, its conditions as .json beside it.")
+]
+
+
+def opened(preset: str, changes: list[str] | None, out: Path | None):
+    from ..workbench.presets import parse_overrides
+    from ..workbench.workbench import open_workbench
+
+    return open_workbench(preset, parse_overrides(changes or []), out=out)
