@@ -8,8 +8,10 @@ from itertools import combinations
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+import tables
 from matplotlib.container import ErrorbarContainer
 
+from regnas_core.experiments import whole_space
 from regnas_core.plots.style import STYLE
 
 LEVELS = {  # Top-1 and NFR (%) of each design, about as the searches find them
@@ -245,6 +247,37 @@ def races(seeds: int = 10) -> pd.DataFrame:
         }
         for level, base in {0.0: 0.8, 0.001: 0.6, 0.01: 0.5, 0.05: 0.42}.items()
         for seed in range(seeds)
+    )
+
+
+def whole(part: str, trainings: int = 1) -> pd.DataFrame:
+    """What experiments.whole_space says of a small table, or of several."""
+    return pd.concat([_whole(part, k).assign(training=k) for k in range(trainings)], ignore_index=True)
+
+
+def _whole(part: str, training: int) -> pd.DataFrame:
+    table = tables.table(seed=training)
+    reference = table.best("R0", max_cost=float(np.quantile(table.macs, 0.15)))
+    budgets = whole_space.budgets(table, float(np.quantile(table.macs, 0.3)), 6)
+    if part == "regimes":
+        return whole_space.regime(table, budgets[:3]).assign(recipe="8", budget_mmacs=budgets[:3] / 1e6)
+    if part == "searches":
+        return whole_space.searches(table, reference, budgets[3], seeds=2, progress=False)
+    if part == "genes":
+        return whole_space.genes(table, reference)
+    return getattr(whole_space, part)(table, reference, budgets)
+
+
+def differences(references: int = 300) -> pd.DataFrame:
+    """A_t against A_c, as experiments.whole_space.constraint has them."""
+    mmacs = np.geomspace(0.9, 4, references)
+    return pd.DataFrame(
+        {
+            "mmacs": mmacs,
+            "top1_pct": 80 + mmacs,
+            "nfr_diff_pct": -1 + 0.3 * rng(0).normal(size=references),
+            "top1_diff_pct": 0.5 + 0.3 * rng(1).normal(size=references),
+        }
     )
 
 

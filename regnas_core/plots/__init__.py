@@ -14,8 +14,15 @@ from .speed import benchmark, growth, racing
 from .strategies import designs
 from .style import save_figure
 from .sweeps import appendix_b, appendix_c, fig5a, fig5b
+from .whole_space import collapse, constraint, genes, optima, regimes, searches
 
 __all__ = [
+    "searches",
+    "regimes",
+    "optima",
+    "genes",
+    "constraint",
+    "collapse",
     "appendix_a",
     "appendix_b",
     "appendix_c",

@@ -16,6 +16,7 @@ from drawn import (
     all_families,
     clouds,
     course,
+    differences,
     growth_table,
     pairs,
     panel,
@@ -28,6 +29,7 @@ from drawn import (
     texts,
     verdicts,
     visits,
+    whole,
     written,
 )
 from matplotlib.container import ErrorbarContainer
@@ -70,6 +72,14 @@ DRAWN = {
     "growth_blind": lambda: plots.growth(growth_table().assign(peak_gbytes=None).query("axis != 'images'")),
     "racing": lambda: plots.racing(races()),
     "racing_one": lambda: plots.racing(races(1)),
+    "regimes": lambda: plots.regimes(whole("regimes")),
+    "optima": lambda: plots.optima(whole("optima")),
+    "optima_3": lambda: plots.optima(whole("optima", trainings=3)),
+    "collapse": lambda: plots.collapse(whole("collapse")),
+    "genes": lambda: plots.genes(whole("genes")),
+    "searches": lambda: plots.searches(whole("searches")),
+    "constraint": lambda: plots.constraint(differences()),
+    "constraint_few": lambda: plots.constraint(differences(9)),
 }
 drawn = cache(lambda name: DRAWN[name]())  # in the usual settings
 UNLABELLED = ("fig1", "claims")  # their axes are none
