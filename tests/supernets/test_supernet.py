@@ -145,7 +145,15 @@ def test_a_missing_checkpoint_is_named_with_what_makes_one(tmp_path):
         load(tmp_path / "none.safetensors")
     with pytest.raises(CheckpointError, match="No checkpoint at"):
         load(tmp_path)
-    assert pretrained_checkpoint(get_space("mini")).name == "mini.safetensors"
+    assert pretrained_checkpoint(get_space("mini")).name == "mini-0.safetensors"
+
+
+def test_trainings_that_ship_are_chosen_by_number():
+    assert load_supernet("mini", "pretrained:0").digest() == load_supernet("mini").digest()
+    tied = load_supernet("mini", tied=True)  # the same weights, of which a part of the networks is searched
+    assert tied.digest() == load_supernet("mini").digest() and tied.space.size() == 27**3
+    with pytest.raises(CheckpointError, match=r"no training 99 comes with the package; there are: 0"):
+        load_supernet("mini", "pretrained:99")
 
 
 @pytest.mark.parametrize("keep", [0, 4, 200, -1])
