@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import as_completed
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -57,7 +58,7 @@ def tabulate(bench: Workbench, out: str | Path, *, command: str = "") -> Tabular
         "preset": bench.preset.name,
         "dataset": bench.data.name,
         "classes": list(bench.data.classes),
-        "supernet": {**bench.net.info, "digest": bench.net.digest()},
+        "supernet": {**bench.net.info, "digest": weights_digest(bench)},
         "calibration": {
             "digest": bench.data.calibration.digest,
             "images": len(bench.data.calibration),
@@ -86,6 +87,11 @@ def tabulate(bench: Workbench, out: str | Path, *, command: str = "") -> Tabular
 def tied(bench: Workbench) -> TiedSpace:
     """The tied space of a workbench's super-network."""
     return bench.space if isinstance(bench.space, TiedSpace) else TiedSpace(bench.space)
+
+
+def weights_digest(bench: Workbench) -> str:
+    """Digest of the super-network with its tied space, whichever the workbench has."""
+    return replace(bench.net, space=tied(bench)).digest()
 
 
 def evaluate(bench: Workbench, archs: Sequence[Arch]) -> dict[str, Right]:
@@ -137,7 +143,7 @@ def _stamp(bench: Workbench) -> str:
     }
     return stamp(
         {
-            "supernet": {"digest": bench.net.digest()},
+            "supernet": {"digest": weights_digest(bench)},
             "calibration": calibration,
             "images": {split: bench.images(split).digest for split in SPLITS},
             "precision": bench.preset.evaluation.precision,
