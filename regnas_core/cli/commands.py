@@ -63,6 +63,9 @@ def tabulate(
         int | None, typer.Option(help="Which of the trainings that ship: weights pretrained:TRAINING.")
     ] = None,
     changes: Set = None,
+    networks: Annotated[
+        int | None, typer.Option(help="Only a random sample of so many, for a first impression.")
+    ] = None,
     file: Annotated[
         Path | None,
         typer.Option("--file", help="The table; runs/<preset>/<preset>-<training>.npz by default."),
@@ -80,7 +83,8 @@ def tabulate(
     bench = opened(preset, [*(changes or []), *weights], out)
     given += [] if training is None else ["--training", str(training)]
     path = file or bench.runs / f"{bench.preset.name}-{training or 0}.npz"
-    table = tabulate(bench, path, command=shlex.join(["regnas", *given]))
+    given += [] if networks is None else ["--networks", str(networks)]
+    table = tabulate(bench, path, networks=networks, command=shlex.join(["regnas", *given]))
     typer.echo(
         f"Table: {path}, {len(table):,} networks of {table.space.identity}, {path.stat().st_size:,} bytes."
     )

@@ -33,12 +33,15 @@ SPLITS = ("search", "test")
 STRETCH = 512  # networks at a time: what they share is spared, what a kill can lose is minutes
 
 
-def tabulate(bench: Workbench, out: str | Path, *, command: str = "") -> TabularBenchmark:
+def tabulate(
+    bench: Workbench, out: str | Path, *, networks: int | None = None, command: str = ""
+) -> TabularBenchmark:
     """Evaluate the whole tied space of a workbench's super-network, and write the table.
 
     Args:
         bench: images and super-network; of a space that is not tied, its tied part is taken.
         out: the table's file, ``….npz``.
+        networks: only a random sample of so many, for a first impression; no search can run on that.
         command: what is run, for the table's provenance.
 
     Raises:
@@ -50,6 +53,9 @@ def tabulate(bench: Workbench, out: str | Path, *, command: str = "") -> Tabular
         )
     space = tied(bench)
     archs, start = list(space.all()), perf_counter()
+    if networks is not None and networks < len(archs):
+        drawn = np.random.default_rng(0).choice(len(archs), networks, replace=False)
+        archs = [archs[row] for row in np.sort(drawn)]
     bits = {split: np.zeros((len(archs), -(-len(bench.images(split)) // 64)), np.uint64) for split in SPLITS}
     for rows, found in _evaluated(bench, archs):
         for split in SPLITS:
@@ -153,7 +159,7 @@ def _stamp(bench: Workbench) -> str:
 
 def _evaluated(bench: Workbench, archs: list[Arch]) -> Iterator[tuple[slice, dict[str, Bits]]]:
     """Stretches with their bits, as they come: an earlier run's, then those that are evaluated now."""
-    folder = bench.runs.parent / "tables" / digest(_stamp(bench), tied(bench).identity)
+    folder = bench.runs.parent / "tables" / digest(_stamp(bench), *map(str, archs))
     parts = [slice(start, min(start + STRETCH, len(archs))) for start in range(0, len(archs), STRETCH)]
     files = {i: folder / f"{part.start}-{part.stop}.npz" for i, part in enumerate(parts)}
     done = [i for i, file in files.items() if file.is_file()]

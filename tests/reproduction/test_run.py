@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from regnas_core import cli
+from regnas_core import cli, load_tabular
 from regnas_core.errors import NotebookError
 from regnas_core.reproduction import run as reproduction
 from regnas_core.reproduction.run import Notebook, reproduce
@@ -137,3 +137,9 @@ def test_own_pictures_from_training_to_a_target_that_contains_the_reference(
     assert "reference:" in found.output and "target:" in found.output
     row = next(line for line in found.output.splitlines() if line.lstrip().startswith("target "))
     assert "True" in row  # contains the reference
+    file = tmp_path / "mine.npz"
+    command = ["tabulate", "--preset", str(folder_preset), "--networks", "9", "--file", str(file)]
+    made = CliRunner().invoke(cli.app, command)
+    assert made.exit_code == 0 and "9 networks of mini(" in made.output, made.output
+    table = load_tabular(file)
+    assert table.right("test").shape == (9, 60) and "regnas tabulate" in table.info["command"]

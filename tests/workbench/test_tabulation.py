@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from regnas_core import Evaluator, load_tabular, open_workbench
-from regnas_core.errors import DataError, PresetError
+from regnas_core.errors import DataError, GeneError, PresetError
 from regnas_core.workbench import tabulation
 from regnas_core.workbench.tabulation import compare, evaluate, tabulate, tied
 
@@ -49,6 +49,17 @@ def test_bits_are_those_of_each_network_alone(small, tmp_path):
     again = load_tabular(tmp_path / "a.npz")
     np.testing.assert_array_equal(again.right("test"), table.right("test"))
     assert table.top1("test").std() > 0
+
+
+def test_a_sample_is_part_of_the_whole(small, tmp_path):
+    whole, part = tabulate(small, tmp_path / "a.npz"), tabulate(small, tmp_path / "b.npz", networks=7)
+    assert len(part) == 7 and part.space.size() == 64
+    rows = [whole.row(arch) for arch in part.archs]
+    assert rows == sorted(set(rows))
+    np.testing.assert_array_equal(part.right("test"), whole.right("test")[rows])
+    missing = next(arch for arch in whole.archs if arch not in part.archs)
+    with pytest.raises(GeneError, match="no network of this table"):
+        part.score("R0")([missing])
 
 
 def test_a_killed_run_goes_on(small, make_bench, net, tmp_path, monkeypatch):
