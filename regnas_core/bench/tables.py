@@ -10,7 +10,7 @@ from .routes import measured, random_workload
 
 
 def tabulate(
-    space: str = "mini-cifar10",
+    space: str = "mini-cifar10-wide",
     *,
     images: int = 2048,
     calibration: int = 1024,

@@ -47,7 +47,7 @@ def evaluate(
 def tabulate(
     space: Annotated[
         str, typer.Option(help="Super-network of which the tied space is evaluated.")
-    ] = "mini-cifar10",
+    ] = "mini-cifar10-wide",
     images: Annotated[int, typer.Option(help="Images that are predicted.")] = 2048,
     calibration: Annotated[int, typer.Option(help="Images that BatchNorm is recalibrated on.")] = 1024,
     networks: Annotated[int, typer.Option(help="Neighbours of the space that are evaluated together.")] = 512,

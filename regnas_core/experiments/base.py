@@ -24,6 +24,8 @@ DESIGNS = {"R0": ("R0", False), "R1": ("R1", False), "R2": ("R2", False), "R2+CA
 PREFIX = {
     "mini": "Mini",
     "mini-cifar10": "Mini",
+    "mini-wide": "Mini",
+    "mini-cifar10-wide": "Mini",
     "mini-resnet": "MiniRN",
     "mini-resnet-cifar10": "MiniRN",
     "ofa-mbv3-w1.0": "MB",

@@ -108,7 +108,8 @@ def evolve(
         for origin in wanted:
             # Relatives cross to what was seen already; then a mutant takes the place, at last a newcomer.
             for way in dict.fromkeys((origin, "mutation", "random") if alive else (origin,)):
-                if (arch := _new(makers[way], seen)) is not None:
+                attempts = ATTEMPTS if way == "random" else space.attempts
+                if (arch := _new(makers[way], seen, attempts)) is not None:
                     born.append((arch, way))
                     break
         if born:
@@ -144,9 +145,9 @@ def survivors(population: int, parent_ratio: float) -> int:
     return max(1, round(parent_ratio * population))
 
 
-def _new(make: Callable[[], Arch], seen: set[Arch | None]) -> Arch | None:
+def _new(make: Callable[[], Arch], seen: set[Arch | None], attempts: int) -> Arch | None:
     """An architecture that was not seen yet, or None where none is found."""
-    for _ in range(ATTEMPTS):
+    for _ in range(attempts):
         if (arch := make()) not in seen:
             seen.add(arch)
             return arch

@@ -27,6 +27,8 @@ ENTRY_POINTS = "regnas.spaces"  # of installed packages: name = "module:factory"
 _OWN: dict[str, tuple[str, str, dict[str, Any]]] = {
     "mini": ("mini", "MiniSpace", {}),
     "mini-cifar10": ("mini", "MiniSpace", {}),
+    "mini-wide": ("mini", "MiniSpace", {}),
+    "mini-cifar10-wide": ("mini", "MiniSpace", {}),
     "mini-resnet": ("mini_resnet", "MiniResNetSpace", {}),
     "mini-resnet-cifar10": ("mini_resnet", "MiniResNetSpace", {}),
     "ofa-mbv3-w1.0": ("ofa", "OfaMobileNetSpace", {"width": 1.0}),

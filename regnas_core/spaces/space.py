@@ -31,6 +31,8 @@ class Space(ABC):
         genes: the decisions, in a fixed order.
         options: what was changed against the configuration that the name stands for.
         by_genes: whether "every gene at least the reference's" is the same as containing its weights.
+        attempts: draws after which a search expects no new relative of its parents; in a small space most of
+            them are soon seen.
         any_size: whether images may have another height and width than :meth:`input_shape` says.
         normalisation: mean and standard deviation of the images' channels, for weights that say nothing.
         batchnorm_rule: how the publishers of the super-network recalibrate BatchNorm: ``"weighted"``,
@@ -43,6 +45,7 @@ class Space(ABC):
     genes: tuple[Gene, ...]
     options: dict[str, Any]
     by_genes = True
+    attempts = 100
     any_size = False
     normalisation: tuple[tuple[float, ...], tuple[float, ...]] = ((0.5,) * 3, (0.25,) * 3)
     batchnorm_rule: Literal["weighted", "cumulative"] = "weighted"
@@ -225,29 +228,36 @@ class Space(ABC):
 
     @lru_cache(maxsize=1 << 15)  # noqa: B019  (a search proposes again and again what it has seen)
     def _canonical(self, values: tuple[Value | None, ...]) -> Arch:
-        def checked(gene: Gene, value: Value | None) -> Value:
-            aliases: dict[Value | None, Value | None] = dict(gene.aliases)
-            value = aliases.get(value, value)
-            if value not in gene.choices:
-                raise GeneError(
-                    f"{self.name}: gene {gene.name} is {value!r}; choose one of {list(gene.choices)}."
-                )
-            return gene.choices[gene.choices.index(value)]  # a plain number, whatever was given
-
-        depth = {
-            g.depth_of: checked(g, v)
-            for g, v in zip(self.genes, values, strict=True)
-            if g.depth_of is not None
-        }
+        if len(values) != len(self.genes):
+            raise GeneError(f"{self.name}: {len(values)} values; expected {len(self.genes)}, one a gene.")
+        depth = {gene.depth_of: self._choice(slot, values[slot]) for slot, gene in self._depth_genes}
         kept: list[Any] = [  # None in layers that are off, never for a gene of the whole network
-            None if gene.layer and depth[gene.layer[0]] <= gene.layer[1] else checked(gene, value)
-            for gene, value in zip(self.genes, values, strict=True)
+            None if gene.layer and depth[gene.layer[0]] <= gene.layer[1] else self._choice(slot, values[slot])
+            for slot, gene in enumerate(self.genes)
         ]
         items = (
-            (name, kept[slots[0]] if name in self._scalars else tuple(kept[s] for s in slots))
+            (name, kept[slots[0]] if name in self._scalars else tuple([kept[s] for s in slots]))
             for name, slots in self.slots.items()
         )
         return Arch(self.identity, tuple(items))
+
+    def _choice(self, slot: int, value: Value | None) -> Value:
+        """The choice of a gene that is meant: a plain number, whatever was given."""
+        try:
+            return self._meant[slot][value]
+        except (KeyError, TypeError):
+            gene = self.genes[slot]
+            raise GeneError(
+                f"{self.name}: gene {gene.name} is {value!r}; choose one of {list(gene.choices)}."
+            ) from None
+
+    @cached_property
+    def _meant(self) -> list[dict[Value | None, Value]]:
+        return [{**{c: c for c in gene.choices}, **dict(gene.aliases)} for gene in self.genes]
+
+    @cached_property
+    def _depth_genes(self) -> list[tuple[int, Gene]]:
+        return [(slot, gene) for slot, gene in enumerate(self.genes) if gene.depth_of is not None]
 
     @lru_cache(maxsize=256)  # noqa: B019  (spaces are few and live as long as the process)
     def domains(self, reference: Arch | None) -> tuple[tuple[Value, ...], ...]:

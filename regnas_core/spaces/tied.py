@@ -8,13 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import product
+from math import log, log1p
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import GeneError
+from . import variation
 from .arch import Arch, Gene, Value
-from .space import Space
+from .space import Cost, Space
 from .steps import Shape, Step
 
 
@@ -24,6 +27,8 @@ class TiedSpace(Space):
     Attributes:
         whole: the space that this is a part of.
     """
+
+    attempts = 20
 
     def __init__(self, whole: Space) -> None:
         self.whole, self.name = whole, whole.name
@@ -69,6 +74,61 @@ class TiedSpace(Space):
                 f"{arch} has several values of {torn[0]} in one stage, so it is none of {self.identity}."
             )
         return self.canonical([next(iter(kind)) for kind in kinds])
+
+    def mutate(  # as variation.mutate, at less cost
+        self,
+        arch: Arch,
+        rng: np.random.Generator,
+        prob: float = 0.1,
+        *,
+        containing: Arch | None = None,
+        max_cost: float | None = None,
+        cost: Cost | None = None,
+    ) -> Arch:
+        """Redraw each gene with probability ``prob``, given that one changes: else it were no mutant."""
+        if not self.by_genes or not 0 < prob < 1:
+            limits: dict[str, Any] = {"containing": containing, "max_cost": max_cost, "cost": cost}
+            return variation.mutate(self, arch, rng, prob, **limits)
+        variation.check_parent(self, arch, containing)
+        own, domains = self._values(arch), self.domains(containing)
+        values = own
+        for _ in range(100):  # where no gene has another choice, none changes
+            slot = -1
+            while (slot := slot + 1 + int(log(1 - rng.random()) / log1p(-prob))) < len(own):
+                value = domains[slot][int(rng.random() * len(domains[slot]))]
+                values = (*values[:slot], value, *values[slot + 1 :])
+            if values != own:
+                break
+        return variation.retreat(
+            self, self.canonical(values), arch, rng, cost or self.macs, max_cost, containing
+        )
+
+    def crossover(
+        self,
+        a: Arch,
+        b: Arch,
+        rng: np.random.Generator,
+        *,
+        containing: Arch | None = None,
+        max_cost: float | None = None,
+        cost: Cost | None = None,
+    ) -> Arch:
+        """Take each gene from ``a`` or ``b`` with equal chance, given that the child is neither of them."""
+        if not self.by_genes:
+            limits: dict[str, Any] = {"containing": containing, "max_cost": max_cost, "cost": cost}
+            return variation.crossover(self, a, b, rng, **limits)
+        for parent in (a, b):
+            variation.check_parent(self, parent, containing)
+        values, other = self.values(a), self._values(b)
+        differing = [slot for slot, value in enumerate(values) if value != other[slot]]
+        if len(differing) > 1:
+            taken = 1 + int(rng.random() * (2 ** len(differing) - 2))  # bits: neither none nor all
+            for slot in differing:
+                values[slot] = other[slot] if taken & 1 else values[slot]
+                taken >>= 1
+        return variation.retreat(
+            self, self.canonical(values), a, rng, cost or self.macs, max_cost, containing
+        )
 
     def size(self, containing: Arch | None = None) -> int:
         if containing is None or self.by_genes:

@@ -81,7 +81,7 @@ def sample(
         if low <= cost(arch := draw()) <= high and _is_inside(space, arch, containing):
             return arch
     for _ in range(tries):
-        if low <= cost(arch := _retreat(space, draw(), floor, rng, cost, high, containing)) <= high:
+        if low <= cost(arch := retreat(space, draw(), floor, rng, cost, high, containing)) <= high:
             return arch
     raise InfeasibleError(
         f"{space.name}: no architecture with a cost between {low:,.12g} and {high:,.12g} in {2 * tries} "
@@ -104,17 +104,18 @@ def mutate(
     A mutant over budget takes mutations back, in random order, until it fits. Arguments as for
     :meth:`sample`; ``arch`` itself must satisfy the constraint and the budget.
     """
-    _check_parent(space, arch, containing)
+    check_parent(space, arch, containing)
     own: list[Any] = space.values(arch)  # None in layers that are off, never for a gene that is fixed
 
     def choose(slot: int, domain: tuple[Value, ...]) -> Value:
-        redrawn = own[slot] is None or rng.random() < prob
-        if own[slot] is not None and space.genes[slot].fixed is not None:
-            return own[slot]
-        return _pick(rng, domain) if redrawn or own[slot] not in domain else own[slot]
+        value = own[slot]
+        redrawn = value is None or rng.random() < prob
+        if value is not None and space.genes[slot].fixed is not None:
+            return value
+        return _pick(rng, domain) if redrawn or value not in domain else value
 
     child = _build(space, containing, choose)
-    return _retreat(space, child, arch, rng, cost or space.macs, max_cost, containing)
+    return retreat(space, child, arch, rng, cost or space.macs, max_cost, containing)
 
 
 def crossover(
@@ -129,7 +130,7 @@ def crossover(
 ) -> Arch:
     """Take each gene from ``a`` or ``b`` with equal chance; over budget, move back towards ``a``."""
     for parent in (a, b):
-        _check_parent(space, parent, containing)
+        check_parent(space, parent, containing)
     genes = list(zip(space.values(a), space.values(b), strict=True))
 
     def choose(slot: int, domain: tuple[Value, ...]) -> Value:
@@ -138,7 +139,7 @@ def crossover(
         return kept[0] if kept else _pick(rng, domain)
 
     child = _build(space, containing, choose)
-    return _retreat(space, child, a, rng, cost or space.macs, max_cost, containing)
+    return retreat(space, child, a, rng, cost or space.macs, max_cost, containing)
 
 
 # ── inside ───────────────────────────────────────────────────────────────────────────────────────
@@ -159,7 +160,7 @@ def _is_inside(space: Decisions, arch: Arch, reference: Arch | None) -> bool:
     return space.by_genes or reference is None or space.contains(arch, reference)
 
 
-def _check_parent(space: Decisions, arch: Arch, reference: Arch | None) -> None:
+def check_parent(space: Decisions, arch: Arch, reference: Arch | None) -> None:
     if reference is not None and not space.contains(arch, reference):
         raise InfeasibleError(
             f"{space.name}: a parent does not contain the reference, so its children would not either. "
@@ -167,7 +168,7 @@ def _check_parent(space: Decisions, arch: Arch, reference: Arch | None) -> None:
         )
 
 
-def _retreat(
+def retreat(
     space: Decisions,
     arch: Arch,
     anchor: Arch,

@@ -19,6 +19,7 @@ from regnas_core.supernets.supernet import random_weights
 SPACES = {
     "mini": get_space("mini"),
     "mini-cifar10": get_space("mini-cifar10"),
+    "mini-wide": get_space("mini-wide"),
     "small": get_space("mini", image=(2, 24, 20), classes=3, widths=(6, 6), strides=(1, 2), depths=(1, 2, 3)),
     "one stage": get_space("mini", image=(1, 16, 16), classes=3, widths=(8,), strides=(2,)),
 }

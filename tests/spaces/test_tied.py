@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from regnas_core import get_space
 from regnas_core.errors import GeneError, InfeasibleError
 
-NAMES = ("mini", "mini-cifar10", "mini-resnet", "mini-resnet-cifar10")
+NAMES = ("mini", "mini-wide", "mini-cifar10", "mini-cifar10-wide", "mini-resnet", "mini-resnet-cifar10")
 SPACES = {name: get_space(name, tied=True) for name in NAMES}
 SMALL = {
     "mini": get_space("mini", widths=(16, 24), strides=(2, 1), kernels=(3, 5), depths=(1, 2), tied=True),
@@ -102,3 +102,32 @@ def test_small_spaces_are_enumerated_by_their_choices():
     space = SMALL["mini"]
     expected = set(product((3, 5), (3, 5), (2, 3, 4), (2, 3, 4), (1, 2), (1, 2)))
     assert {(*a.ks, *a.e, *a.d) for a in space.all()} == expected
+
+
+@pytest.mark.parametrize("name", ["mini", "mini-resnet"])
+def test_mutants_and_children_are_new_where_they_can_be(name):
+    space, rng = SPACES[name], np.random.default_rng(0)
+    a, b = space.sample(rng), space.sample(rng)
+    if space.by_genes:
+        assert all(space.mutate(a, rng) != a for _ in range(200))
+        assert not {space.crossover(a, b, rng) for _ in range(200)} & {a, b}
+    else:
+        assert len({space.mutate(a, rng) for _ in range(50)}) > 1
+    for child in (space.crossover(a, b, rng) for _ in range(50)):
+        pairs = zip(space.values(a), space.values(b), space.values(child), strict=True)
+        assert all(v in (x, y) for x, y, v in pairs)
+    assert space.crossover(a, a, rng) == a
+
+
+def test_genes_are_redrawn_as_often_as_asked():
+    """Given that one changes: 1 − (1 − p (1 − 1/n))^genes of all mutants do; a gene alone, p (1 − 1/n)."""
+    space, rng = SPACES["mini"], np.random.default_rng(0)
+    a, count = space.arch(ks=5, e=3, d=3), 4000  # the middle of three choices, nine times
+    changed = np.array(
+        [np.not_equal(space.values(space.mutate(a, rng, 0.1)), space.values(a)) for _ in range(count)]
+    )
+    alone = 0.1 * (1 - 1 / 3)
+    expected = alone / (1 - (1 - alone) ** 9)
+    assert np.abs(changed.mean(0) - expected).max() < 5 * np.sqrt(expected / count)
+    fixed = get_space("mini", kernels=(3,), expansions=(2,), depths=(2,), tied=True)
+    assert fixed.mutate(fixed.smallest, rng) == fixed.smallest  # there is no other
