@@ -10,7 +10,7 @@ __getattr__, __dir__, __all__ = open_doors(
     __name__,
     {
         "lesson": ("Lesson", "load_lesson"),
-        "notebook": ("open_notebook", "parameters"),
+        "notebook": ("open_notebook", "open_tables", "parameters"),
         "controls": ("explore_pair", "explore_reward"),
         "run": ("reproduce",),
     },

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import NotebookError
 
 if TYPE_CHECKING:
+    from ..tabular.benchmark import TabularBenchmark
     from ..workbench.workbench import Workbench
 
 PARAMETERS = ("preset", "seed", "overrides")
@@ -53,3 +54,20 @@ def open_notebook(namespace: Mapping[str, Any]) -> Workbench:
 
     given = parameters(namespace)
     return open_workbench(given["preset"], given["overrides"], seed=given["seed"])
+
+
+def open_tables(namespace: Mapping[str, Any]) -> list[TabularBenchmark]:
+    """The tabular benchmarks of a notebook's preset, one a training.
+
+    Raises:
+        NotebookError: as :func:`parameters`; or there is none, or seeds and overrides ask for others.
+    """
+    from ..tabular.benchmark import load_tabular, trainings
+
+    given = parameters(namespace)
+    name = given["preset"]
+    if given["seed"] is not None or given["overrides"]:
+        raise NotebookError("Tables are of a preset as it is: leave seed and overrides alone here.")
+    if not (there := trainings(name)):
+        raise NotebookError(f"There is no table of {name!r}; `regnas tabulate --preset {name}` makes one.")
+    return [load_tabular(name, training) for training in there]

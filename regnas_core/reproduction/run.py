@@ -25,6 +25,7 @@ from ..files import write_atomically
 from ..flips.report import format_table
 from ..plots.tables import COLOURS, p_value
 from ..resources import data_root, project_path, versions
+from ..tabular.benchmark import trainings
 from ..workbench.workbench import Workbench, open_workbench
 
 
@@ -38,6 +39,7 @@ class Notebook:
         items: the paper's items, as named in figures/<preset>/.
         parameters: names that its cell tagged ``parameters`` sets.
         needs: files under the data root without which it cannot run; what makes them tries to download them.
+        tables: whether it reads the preset's tabular benchmarks.
     """
 
     path: Path
@@ -45,11 +47,13 @@ class Notebook:
     items: tuple[str, ...]
     parameters: tuple[str, ...]
     needs: tuple[str, ...] = ()
+    tables: bool = False
 
-    @property
-    def missing(self) -> list[Path]:
+    def missing(self, preset: str, overrides: dict[str, Any]) -> list[str]:
         """What it needs, but is not there."""
-        return [path for path in (data_root() / name for name in self.needs) if not path.is_file()]
+        files = [str(path) for path in (data_root() / name for name in self.needs) if not path.is_file()]
+        lacks = self.tables and (overrides or not trainings(preset))
+        return [*files, f"a table of {preset} as it is"] if lacks else files
 
 
 def notebooks() -> list[Notebook]:
@@ -74,7 +78,8 @@ def read_notebook(path: Path) -> Notebook:
             f"{path}: expected metadata regnas.items and a cell tagged 'parameters' that sets something."
         )
     title = next(line for cell in nb.cells for line in cell.source.splitlines() if line.startswith("# "))
-    return Notebook(path, title.removeprefix("# "), tuple(items), parameters, tuple(about.get("needs", ())))
+    needs, tables = tuple(about.get("needs", ())), bool(about.get("tables"))
+    return Notebook(path, title.removeprefix("# "), tuple(items), parameters, needs, tables)
 
 
 def choose(only: list[str]) -> list[Notebook]:
@@ -147,9 +152,9 @@ def reproduce(preset: str, only: list[str], overrides: dict[str, Any], *, out: P
         try:
             execute(nb, bench.runs / "notebooks" / nb.path.name, {"preset": preset, "overrides": overrides})
         except NotebookError:
-            if only or not nb.missing:
+            if only or not (missing := nb.missing(preset, overrides)):
                 raise
-            tqdm.write(f"\n{', '.join(nb.items)}: left out, for want of {nb.missing[0]}\n")
+            tqdm.write(f"\n{', '.join(nb.items)}: left out, for want of {missing[0]}\n")
             continue
         done.append(nb)
         seconds[nb.path.stem] = round(time.perf_counter() - start, 1)

@@ -4,6 +4,6 @@ So optima are exact, a search takes a blink, and hundreds of seeds cost nothing.
 search spaces, not torch and no images. (:mod:`regnas_core.workbench.tabulation` makes the files.)
 """
 
-from .benchmark import Lookup, TabularBenchmark, load_tabular
+from .benchmark import Lookup, TabularBenchmark, load_tabular, trainings
 
-__all__ = ["Lookup", "TabularBenchmark", "load_tabular"]
+__all__ = ["Lookup", "TabularBenchmark", "load_tabular", "trainings"]

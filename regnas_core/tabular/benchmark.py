@@ -232,6 +232,12 @@ def _known(split: str) -> Split:
     return split  # type: ignore[return-value]
 
 
+def trainings(name: str) -> list[int]:
+    """Of which trainings there are tables here."""
+    found = (file.stem.removeprefix(f"{name}-") for file in TABLES.glob(f"{name}-*.npz"))
+    return sorted(int(number) for number in found if number.isdecimal())
+
+
 def load_tabular(name: str | Path, training: int = 0) -> TabularBenchmark:
     """A tabular benchmark; needs no torch.
 
