@@ -44,6 +44,7 @@ def evolve(
     *,
     seed: int = 0,
     max_cost: float | None = None,
+    min_cost: float | None = None,
     cost: Cost | None = None,
     reference: Arch | None = None,
     exclude: Iterable[Arch] = (),
@@ -65,6 +66,7 @@ def evolve(
         score: called once a generation with the list of new architectures; returns their scores.
         seed: of all random choices.
         max_cost: budget, in units of ``cost``.
+        min_cost: lower end of a cost window, same units, to compare networks of matched size.
         cost: function of an architecture, asked once for each; MACs of one image by default.
         reference: given, the search is a CAS: all architectures contain its weights. The reference
             itself is never proposed, since a target is another network.
@@ -81,7 +83,12 @@ def evolve(
     """
     rng = np.random.default_rng(seed)
     cost = cache(cost or space.macs)
-    limits: dict[str, Any] = {"containing": reference, "max_cost": max_cost, "cost": cost}
+    limits: dict[str, Any] = {
+        "containing": reference,
+        "max_cost": max_cost,
+        "min_cost": min_cost,
+        "cost": cost,
+    }
     parents = survivors(population, parent_ratio)
     mutants = round(mutation_ratio * (population - parents))
     seen = {reference, *exclude}

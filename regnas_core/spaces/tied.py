@@ -83,13 +83,15 @@ class TiedSpace(Space):
         *,
         containing: Arch | None = None,
         max_cost: float | None = None,
+        min_cost: float | None = None,
         cost: Cost | None = None,
     ) -> Arch:
         """Redraw each gene with probability ``prob``, given that one changes: else it were no mutant."""
         if not self.by_genes or not 0 < prob < 1:
-            limits: dict[str, Any] = {"containing": containing, "max_cost": max_cost, "cost": cost}
-            return variation.mutate(self, arch, rng, prob, **limits)
-        variation.check_parent(self, arch, containing)
+            window: dict[str, Any] = {"max_cost": max_cost, "min_cost": min_cost, "cost": cost}
+            return variation.mutate(self, arch, rng, prob, containing=containing, **window)
+        limits = variation.Limits(self, containing, max_cost, min_cost, cost)
+        variation.check_parent(arch, limits)
         own, domains = self._values(arch), self.domains(containing)
         values = own
         for _ in range(100):  # where no gene has another choice, none changes
@@ -99,9 +101,7 @@ class TiedSpace(Space):
                 values = (*values[:slot], value, *values[slot + 1 :])
             if values != own:
                 break
-        return variation.retreat(
-            self, self.canonical(values), arch, rng, cost or self.macs, max_cost, containing
-        )
+        return variation.settled(self.canonical(values), arch, rng, limits)
 
     def crossover(
         self,
@@ -111,14 +111,16 @@ class TiedSpace(Space):
         *,
         containing: Arch | None = None,
         max_cost: float | None = None,
+        min_cost: float | None = None,
         cost: Cost | None = None,
     ) -> Arch:
         """Take each gene from ``a`` or ``b`` with equal chance, given that the child is neither of them."""
         if not self.by_genes:
-            limits: dict[str, Any] = {"containing": containing, "max_cost": max_cost, "cost": cost}
-            return variation.crossover(self, a, b, rng, **limits)
+            window: dict[str, Any] = {"max_cost": max_cost, "min_cost": min_cost, "cost": cost}
+            return variation.crossover(self, a, b, rng, containing=containing, **window)
+        limits = variation.Limits(self, containing, max_cost, min_cost, cost)
         for parent in (a, b):
-            variation.check_parent(self, parent, containing)
+            variation.check_parent(parent, limits)
         values, other = self.values(a), self._values(b)
         differing = [slot for slot, value in enumerate(values) if value != other[slot]]
         if len(differing) > 1:
@@ -126,9 +128,7 @@ class TiedSpace(Space):
             for slot in differing:
                 values[slot] = other[slot] if taken & 1 else values[slot]
                 taken >>= 1
-        return variation.retreat(
-            self, self.canonical(values), a, rng, cost or self.macs, max_cost, containing
-        )
+        return variation.settled(self.canonical(values), a, rng, limits)
 
     def size(self, containing: Arch | None = None) -> int:
         if containing is None or self.by_genes:

@@ -11,6 +11,7 @@ checked against the weights themselves.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -37,6 +38,40 @@ class Decisions(Protocol):
     def macs(self, arch: Arch) -> int: ...
 
 
+@dataclass(frozen=True)
+class Limits:
+    """What a drawn architecture must satisfy; see :func:`sample` for the arguments."""
+
+    space: Decisions
+    containing: Arch | None
+    max_cost: float | None
+    min_cost: float | None
+    cost: Cost | None
+
+    def price(self, arch: Arch) -> float:
+        return (self.cost or self.space.macs)(arch)
+
+    def affords(self, arch: Arch) -> bool:
+        """Whether it is within the budget, and contains the reference."""
+        return (self.max_cost is None or self.price(arch) <= self.max_cost) and self._contains(arch)
+
+    def allows(self, arch: Arch) -> bool:
+        """Whether it satisfies all."""
+        return self.affords(arch) and not self.below(arch)
+
+    def below(self, arch: Arch) -> bool:
+        """Whether it costs too little."""
+        return self.min_cost is not None and self.price(arch) < self.min_cost
+
+    def _contains(self, arch: Arch) -> bool:
+        """Whether what was built from allowed genes contains the reference."""
+        return self.space.by_genes or self.containing is None or self.space.contains(arch, self.containing)
+
+    def __str__(self) -> str:
+        high = "any cost" if self.max_cost is None else f"{self.max_cost:,.12g}"
+        return f"between {self.min_cost or 0:,.12g} and {high}"
+
+
 def sample(
     space: Decisions,
     rng: np.random.Generator,
@@ -49,8 +84,9 @@ def sample(
 ) -> Arch:
     """Draw an architecture, every gene uniformly among its allowed values.
 
-    Draws over budget are first rejected (keeps the distribution), then, after ``tries`` of them,
-    moved gene by gene towards the smallest allowed architecture until they fit.
+    Draws outside the cost window are first rejected (keeps the distribution), then, after ``tries`` of them,
+    moved gene by gene until they fit: towards the smallest allowed architecture from above, from below by
+    the next larger choice of one gene after the other.
 
     Args:
         space: where to draw.
@@ -64,28 +100,28 @@ def sample(
     Raises:
         InfeasibleError: nothing (found) in the cost window.
     """
-    cost = cost or space.macs
-    low, high = min_cost or 0, np.inf if max_cost is None else max_cost
+    limits = Limits(space, containing, max_cost, min_cost, cost)
     floor = _build(space, containing, lambda slot, domain: domain[0])
-    if cost(floor) > high:
+    if max_cost is not None and limits.price(floor) > max_cost:
         whose = "that contain the reference" if containing else "of the space"
         raise InfeasibleError(
-            f"{space.name}: the cheapest of the architectures {whose} costs {cost(floor):,.12g}, over the "
-            f"budget of {high:,.12g}. Raise max_cost to at least {cost(floor):,.12g}."
+            f"{space.name}: the cheapest of the architectures {whose} costs {limits.price(floor):,.12g}, "
+            f"over the budget of {max_cost:,.12g}. Raise max_cost to at least {limits.price(floor):,.12g}."
         )
 
     def draw() -> Arch:
         return _build(space, containing, lambda slot, domain: _pick(rng, domain))
 
     for _ in range(tries):
-        if low <= cost(arch := draw()) <= high and _is_inside(space, arch, containing):
+        if limits.allows(arch := draw()):
             return arch
     for _ in range(tries):
-        if low <= cost(arch := retreat(space, draw(), floor, rng, cost, high, containing)) <= high:
+        arch = _retreat(draw(), floor, rng, limits)
+        if limits.allows(arch := _advance(arch, rng, limits)):
             return arch
     raise InfeasibleError(
-        f"{space.name}: no architecture with a cost between {low:,.12g} and {high:,.12g} in {2 * tries} "
-        f"draws; widen the window (the cheapest costs {cost(floor):,.12g})."
+        f"{space.name}: no architecture with a cost {limits} in {2 * tries} draws; widen the window (the "
+        f"cheapest costs {limits.price(floor):,.12g})."
     )
 
 
@@ -97,14 +133,16 @@ def mutate(
     *,
     containing: Arch | None = None,
     max_cost: float | None = None,
+    min_cost: float | None = None,
     cost: Cost | None = None,
 ) -> Arch:
     """Redraw each gene with probability ``prob``; genes of newly added layers are always drawn.
 
-    A mutant over budget takes mutations back, in random order, until it fits. Arguments as for
-    :meth:`sample`; ``arch`` itself must satisfy the constraint and the budget.
+    A mutant outside the cost window takes mutations back, in random order, until it fits. Arguments as for
+    :meth:`sample`; ``arch`` itself must satisfy the constraint and the window.
     """
-    check_parent(space, arch, containing)
+    limits = Limits(space, containing, max_cost, min_cost, cost)
+    check_parent(arch, limits)
     own: list[Any] = space.values(arch)  # None in layers that are off, never for a gene that is fixed
 
     def choose(slot: int, domain: tuple[Value, ...]) -> Value:
@@ -114,8 +152,7 @@ def mutate(
             return value
         return _pick(rng, domain) if redrawn or value not in domain else value
 
-    child = _build(space, containing, choose)
-    return retreat(space, child, arch, rng, cost or space.macs, max_cost, containing)
+    return settled(_build(space, containing, choose), arch, rng, limits)
 
 
 def crossover(
@@ -126,11 +163,13 @@ def crossover(
     *,
     containing: Arch | None = None,
     max_cost: float | None = None,
+    min_cost: float | None = None,
     cost: Cost | None = None,
 ) -> Arch:
-    """Take each gene from ``a`` or ``b`` with equal chance; over budget, move back towards ``a``."""
+    """Take each gene from ``a`` or ``b`` with equal chance; outside the window, move back towards ``a``."""
+    limits = Limits(space, containing, max_cost, min_cost, cost)
     for parent in (a, b):
-        check_parent(space, parent, containing)
+        check_parent(parent, limits)
     genes = list(zip(space.values(a), space.values(b), strict=True))
 
     def choose(slot: int, domain: tuple[Value, ...]) -> Value:
@@ -138,8 +177,38 @@ def crossover(
         kept = [v for v in pair if v in domain or (v is not None and space.genes[slot].fixed is not None)]
         return kept[0] if kept else _pick(rng, domain)
 
-    child = _build(space, containing, choose)
-    return retreat(space, child, a, rng, cost or space.macs, max_cost, containing)
+    return settled(_build(space, containing, choose), a, rng, limits)
+
+
+def check_parent(arch: Arch, limits: Limits) -> None:
+    """Raises an InfeasibleError unless a parent contains the reference."""
+    if limits.containing is not None and not limits.space.contains(arch, limits.containing):
+        raise InfeasibleError(
+            f"{limits.space.name}: a parent does not contain the reference, so its children would not "
+            "either. Draw parents with sample(rng, containing=reference)."
+        )
+
+
+def settled(child: Arch, parent: Arch, rng: np.random.Generator, limits: Limits) -> Arch:
+    """The child, with so many genes of its parent that it satisfies the limits.
+
+    Raises:
+        InfeasibleError: not even the parent does.
+    """
+    if limits.allows(child):
+        return child
+    if not limits.allows(parent):
+        low = limits.below(parent)
+        bound = (
+            f"under the least of {limits.min_cost:,.12g}"
+            if low
+            else f"over the budget of {limits.max_cost:,.12g}"
+        )
+        raise InfeasibleError(
+            f"{limits.space.name}: a parent costs {limits.price(parent):,.12g}, {bound}. Draw parents with "
+            f"sample(rng, {'min' if low else 'max'}_cost=…) of the same window."
+        )
+    return _retreat(child, parent, rng, limits, whole=True)
 
 
 # ── inside ───────────────────────────────────────────────────────────────────────────────────────
@@ -155,48 +224,43 @@ def _build(
     return space.canonical(values)
 
 
-def _is_inside(space: Decisions, arch: Arch, reference: Arch | None) -> bool:
-    """Whether what was built from allowed genes contains the reference."""
-    return space.by_genes or reference is None or space.contains(arch, reference)
-
-
-def check_parent(space: Decisions, arch: Arch, reference: Arch | None) -> None:
-    if reference is not None and not space.contains(arch, reference):
-        raise InfeasibleError(
-            f"{space.name}: a parent does not contain the reference, so its children would not either. "
-            "Draw parents with sample(rng, containing=reference)."
-        )
-
-
-def retreat(
-    space: Decisions,
-    arch: Arch,
-    anchor: Arch,
-    rng: np.random.Generator,
-    cost: Cost,
-    high: float | None,
-    reference: Arch | None,
+def _retreat(
+    arch: Arch, anchor: Arch, rng: np.random.Generator, limits: Limits, *, whole: bool = False
 ) -> Arch:
-    """Set genes back to the anchor's, in random order, until cost and containment are right."""
-
-    def fits(arch: Arch) -> bool:
-        return (high is None or cost(arch) <= high) and _is_inside(space, arch, reference)
-
+    """Set genes to the anchor's, in random order, until budget (or window) and containment are right."""
+    fits = limits.allows if whole else limits.affords
     if fits(arch):
         return arch
-    if not fits(anchor):
-        raise InfeasibleError(
-            f"{space.name}: a parent costs {cost(anchor):,.12g}, over the budget of {high:,.12g}. Draw "
-            "parents with sample(rng, max_cost=…) of the same budget."
-        )
-    values, goal = space.values(arch), space.values(anchor)
+    values, goal = limits.space.values(arch), limits.space.values(anchor)
     for slot in rng.permutation([i for i, v in enumerate(goal) if v is not None and v != values[i]]):
         values[slot] = goal[slot]
-        known = (g if v is None else v for v, g in zip(values, goal, strict=True))
-        filled = [gene.choices[0] if v is None else v for v, gene in zip(known, space.genes, strict=True)]
-        if fits(arch := space.canonical(filled)):
+        known = [g if v is None else v for v, g in zip(values, goal, strict=True)]
+        if fits(arch := _filled(limits.space, known)):
             return arch
     return arch
+
+
+def _advance(arch: Arch, rng: np.random.Generator, limits: Limits) -> Arch:
+    """Raise genes to their next larger choice, in random order, while the architecture costs too little."""
+    space, grew = limits.space, True
+    while grew and limits.below(arch):
+        grew = False
+        for slot in rng.permutation(len(space.genes)):
+            values = space.values(arch)
+            larger = [c for c in space.genes[slot].drawn if values[slot] is not None and c > values[slot]]
+            if not larger or not limits.below(arch):
+                continue
+            values[slot] = larger[0]
+            if limits.affords(grown := _filled(space, values)):
+                arch, grew = grown, True
+    return arch
+
+
+def _filled(space: Decisions, values: Sequence[Value | None]) -> Arch:
+    """The architecture of these values; layers that are new have the smallest choices."""
+    return space.canonical(
+        [g.choices[0] if v is None else v for v, g in zip(values, space.genes, strict=True)]
+    )
 
 
 def _pick(rng: np.random.Generator, choices: Sequence[Value]) -> Value:

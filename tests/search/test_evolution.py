@@ -250,3 +250,18 @@ def test_an_infeasible_budget_is_reported_before_anything_is_scored():
 def test_scores_must_be_one_finite_number_an_architecture(scores):
     with pytest.raises(RegnasError, match="expected 8 finite numbers, one an architecture"):
         evolve(SPACE, lambda archs: scores(len(archs)), population=8, generations=2)
+
+
+def test_a_search_stays_within_a_window_of_costs():
+    found = evolve(
+        SPACE,
+        rugged,
+        seed=1,
+        min_cost=0.93 * BUDGET,
+        max_cost=BUDGET,
+        reference=REF,
+        generations=4,
+        population=20,
+    )
+    assert found.log["cost"].between(0.93 * BUDGET, BUDGET).all() and len(found.log) == 20 + 3 * 15
+    assert all(SPACE.contains(arch, REF) for arch in found.archs)

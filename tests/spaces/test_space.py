@@ -93,8 +93,12 @@ def test_a_wrong_gene_is_named_with_what_was_expected(change, message):
         TINY.arch(**{name: value for name, value in given_genes.items() if value is not None})
 
 
+SPACES_OF_ALL_KINDS = {name: get_space(name) for name in ("mini", "mini-resnet", "ofa-mbv3-w1.0", "fbnetv3")}
+REFERENCE_OF_MINI = MINI.sample(np.random.default_rng(3), max_cost=1.3e6)
+
+
 def test_unknown_names_are_answered_with_the_known_ones():
-    with pytest.raises(GeneError, match=r"'ofa'; known: mini, mini-cifar10, mini-resnet, "):
+    with pytest.raises(GeneError, match=r"'ofa'; known: mini, mini-cifar10, mini-wide, "):
         get_space("ofa")
     with pytest.raises(GeneError, match=r"mini: unknown option depth; the options are image, classes"):
         get_space("mini", depth=(1, 2))
@@ -374,12 +378,35 @@ def test_an_empty_window_of_costs_is_reported_after_a_bounded_number_of_draws(wi
         TINY.sample(np.random.default_rng(0), min_cost=least, max_cost=most, cost=cost, tries=20)
 
 
-@given(seeds, st.floats(0, 0.4))
-def test_samples_lie_within_a_window_of_costs(seed, start):
-    low, high = MINI.macs(MINI.smallest), MINI.macs(MINI.largest)
-    least, most = low + start * (high - low), low + (start + 0.1) * (high - low)
-    arch = MINI.sample(np.random.default_rng(seed), min_cost=least, max_cost=most)
-    assert least <= MINI.macs(arch) <= most
+@pytest.mark.parametrize("name", ["mini", "mini-resnet", "ofa-mbv3-w1.0", "fbnetv3"])
+@given(seeds, st.floats(0, 0.93))
+@settings(max_examples=15)
+def test_samples_and_their_children_lie_within_a_window_of_costs(name, seed, start):
+    """At any size, the rarest included: from below and above they are brought there, not only waited for."""
+    space, rng = SPACES_OF_ALL_KINDS[name], np.random.default_rng(seed)
+    low, high = space.macs(space.smallest), space.macs(space.largest)
+    window = {"min_cost": low + start * (high - low), "max_cost": low + (start + 0.07) * (high - low)}
+    a, b = (space.sample(rng, **window, tries=20) for _ in range(2))
+    for arch in (a, b, space.mutate(a, rng, 0.3, **window), space.crossover(a, b, rng, **window)):
+        assert window["min_cost"] <= space.macs(arch) <= window["max_cost"]
+
+
+def test_windows_and_references_go_together():
+    rng, low, high = np.random.default_rng(0), MINI.macs(REFERENCE_OF_MINI), MINI.macs(MINI.largest)
+    window = {"min_cost": 0.9 * high, "max_cost": 0.97 * high, "containing": REFERENCE_OF_MINI}
+    assert low < 0.5 * high
+    for _ in range(20):
+        arch = MINI.sample(rng, **window)
+        child = MINI.mutate(arch, rng, 0.2, **window)
+        assert all(
+            0.9 * high <= MINI.macs(a) <= 0.97 * high and MINI.contains(a, REFERENCE_OF_MINI)
+            for a in (arch, child)
+        )
+
+
+def test_parents_under_the_window_are_refused():
+    with pytest.raises(InfeasibleError, match=r"under the least of .*sample\(rng, min_cost"):
+        MINI.mutate(MINI.smallest, np.random.default_rng(0), min_cost=2e6)
 
 
 def test_any_cost_can_be_the_budget():
