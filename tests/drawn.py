@@ -260,7 +260,7 @@ def _whole(part: str, training: int) -> pd.DataFrame:
     reference = table.best("R0", max_cost=float(np.quantile(table.macs, 0.15)))
     budgets = whole_space.budgets(table, float(np.quantile(table.macs, 0.3)), 6)
     if part == "regimes":
-        return whole_space.regime(table, budgets[:3]).assign(recipe="8", budget_mmacs=budgets[:3] / 1e6)
+        return whole_space.regime(table, budgets[:3]).assign(recipe="8")
     if part == "searches":
         return whole_space.searches(table, reference, budgets[3], seeds=2, progress=False)
     if part == "genes":

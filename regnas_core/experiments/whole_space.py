@@ -32,11 +32,16 @@ def budgets(table: TabularBenchmark, smallest: float, count: int = 12) -> NDArra
     return np.geomspace(smallest, table.macs.max(), count + 1)[1:]
 
 
+def regime_budgets(table: TabularBenchmark, count: int = 9) -> NDArray[np.float64]:
+    """Budgets for a reference, in MACs: from 1.25 times the smallest network to half of the largest."""
+    return np.geomspace(1.25 * table.macs.min(), table.macs.max() / 2, count)
+
+
 def regime(table: TabularBenchmark, references: Iterable[float], factor: float = 2.0) -> pd.DataFrame:
     """What twice the MACs gain in Top-1, and cost in flips: the paper's 3.4 points for 2.5 (Table 2a).
 
     One row a budget for the reference (MACs): best R0 within it, against best R0 within ``factor`` times it.
-    Columns: reference_mmacs, target_mmacs, reference_top1_pct, gain_pct, nfr_pct, ratio.
+    Columns: budget_mmacs, reference_mmacs, target_mmacs, reference_top1_pct, gain_pct, nfr_pct, ratio.
     """
     rows = []
     for budget in references:
@@ -46,6 +51,7 @@ def regime(table: TabularBenchmark, references: Iterable[float], factor: float =
         top1, nfr = 100 * table.top1("test"), 100 * table.nfr(ref, "test")[b]
         rows.append(
             {
+                "budget_mmacs": budget / 1e6,
                 "reference_mmacs": table.macs[a] / 1e6,
                 "target_mmacs": table.macs[b] / 1e6,
                 "reference_top1_pct": top1[a],

@@ -22,7 +22,7 @@ METHODS = {
 def _log_macs(ax, values) -> None:
     ax.set_xscale("log")
     low, high = min(values), max(values)
-    ticks = [t for t in (0.5, 1, 2, 3, 4, 6, 8, 12, 16, 25) if low <= t <= high]
+    ticks = [t for t in (0.3, 0.4, 0.5, 0.6, 0.8, 1, 1.5, 2, 3, 4, 6, 8, 12, 16, 25) if low <= t <= high]
     ax.set_xticks(ticks)
     ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
     ax.xaxis.set_minor_locator(NullLocator())
@@ -113,7 +113,7 @@ def constraint(table: pd.DataFrame) -> Figure:
     panels = {"nfr_diff_pct": "NFR, $A_t − A_c$ (points)", "top1_diff_pct": "Top-1, $A_t − A_c$ (points)"}
     for ax, (column, label) in zip(axes, panels.items(), strict=True):
         ax.scatter(
-            table["mmacs"], table[column], s=2, alpha=0.15, lw=0, color=COLOURS["A_t"], rasterized=True
+            table["mmacs"], table[column], s=3, alpha=0.25, lw=0, color=COLOURS["A_t"], rasterized=True
         )
         cut = pd.qcut(table["mmacs"], min(12, max(1, len(table) // 8)), duplicates="drop")
         middle = table.groupby(cut, observed=True)[["mmacs", column]].median()
@@ -163,7 +163,7 @@ def searches(table: pd.DataFrame) -> Figure:
         found = 100 * rows["found"].mean()
         axes[1].plot(found.index, found, color=colour, ls=style)
         handles.append(_line(label, colour, style))
-    for ax, label in zip(axes, ("regret (points of R2)", "found the optimum (% of searches)"), strict=True):
+    for ax, label in zip(axes, ("regret (points of R2)", "at the optimum (% of searches)"), strict=True):
         ax.set(xscale="log", xlabel="evaluations", ylabel=label)
         ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.0f}"))
     legend_below(figure, "search", handles=handles, ncols=4)
