@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError, GeneError, InfeasibleError, RegnasError
+from ..files import digest
 from ..flips.right import Right, right_nfr_matrix
 from ..search.rewards import reward as combined
 from ..search.rewards import reward_weights
 from ..spaces.arch import Arch
 from ..spaces.tied import TiedSpace
 from .bits import Bits, count, unpack
-from .format import Contents, read
+from .format import Contents, read, read_header
 
 Rates = NDArray[np.float64]
 Split = Literal["search", "test"]
@@ -230,6 +232,23 @@ def _known(split: str) -> Split:
     if split not in ("search", "test"):
         raise DataError(f"A table has no split {split!r}; its splits are search and test.")
     return split  # type: ignore[return-value]
+
+
+def stamp(info: dict[str, Any]) -> str:
+    """What right and wrong depend on, as one word: digests of weights and images, and settings."""
+    parts = {key: info[key] for key in ("weights", "calibration", "images", "precision")}
+    return digest(json.dumps(parts, sort_keys=True))
+
+
+def find_table(wanted: str) -> TabularBenchmark | None:
+    """The table of a whole space that is here with this :func:`stamp`."""
+    for path in sorted(TABLES.glob("*.npz")):
+        if (
+            stamp(read_header(path)["info"]) == wanted
+            and len(table := load_tabular(path)) == table.space.size()
+        ):
+            return table
+    return None
 
 
 def trainings(name: str) -> list[int]:

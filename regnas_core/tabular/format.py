@@ -100,6 +100,21 @@ def read(path: Path) -> Contents:
         ) from None
 
 
+def read_header(path: Path) -> dict[str, Any]:
+    """What a table says of itself, without its bits.
+
+    Raises:
+        DataError: no table.
+    """
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            return json.loads(archive["header"].tobytes())
+    except Exception as error:
+        raise DataError(
+            f"{path} is no table ({type(error).__name__}: {error}). Copy or make it again."
+        ) from None
+
+
 def _bits(packed: NDArray[np.uint8], networks: int, images: int) -> Bits:
     width = -(-networks // 8)
     turned = pa.Codec("zstd").decompress(packed.tobytes(), decompressed_size=images * width)

@@ -58,7 +58,8 @@ def run_search(
             raise RegnasError(f"A search by {cost} needs a budget: the preset's are in million MACs.")
         budget = protocol.target_mmacs
     if score is None:
-        make = get_score if protocol.racing is None else get_race
+        looks_up = protocol.racing is None or bench.table is not None
+        make = get_score if looks_up else get_race
         score = make(bench, weights, reference)
     scale, symbol = unit(cost)
     result = evolve(
@@ -79,7 +80,8 @@ def run_search(
     log = result.log
     if reference is not None:
         rates, store = ["top1_pct", "nfr_pct", "pfr_pct"], bench.store("search")
-        whole = [i for i, arch in enumerate(result.archs) if str(arch) in store]  # all, without racing
+        known = [bench.table is not None or str(arch) in store for arch in result.archs]
+        whole = [i for i, there in enumerate(known) if there]  # all, without racing
         measured = bench.measure([result.archs[i] for i in whole], reference, "search")
         log[rates] = measured[rates].set_axis(whole)
     reward_name = weights if isinstance(weights, str) else "{:g},{:g}".format(*weights)

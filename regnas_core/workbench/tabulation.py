@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import as_completed
-from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -23,8 +22,7 @@ from ..files import digest, write_atomically
 from ..flips.right import Right
 from ..resources import versions
 from ..spaces.arch import Arch
-from ..spaces.tied import TiedSpace
-from ..tabular.benchmark import TabularBenchmark
+from ..tabular.benchmark import TabularBenchmark, stamp
 from ..tabular.bits import Bits, pack
 from ..tabular.format import Contents, write
 from .workbench import Workbench, workers_bench
@@ -51,7 +49,7 @@ def tabulate(
         raise PresetError(
             "A table keeps images to search on apart from test images: set search.images=search."
         )
-    space = tied(bench)
+    space = bench.tied.space
     archs, start = list(space.all()), perf_counter()
     if networks is not None and networks < len(archs):
         drawn = np.random.default_rng(0).choice(len(archs), networks, replace=False)
@@ -64,14 +62,8 @@ def tabulate(
         "preset": bench.preset.name,
         "dataset": bench.data.name,
         "classes": list(bench.data.classes),
-        "supernet": {**bench.net.info, "digest": weights_digest(bench)},
-        "calibration": {
-            "digest": bench.data.calibration.digest,
-            "images": len(bench.data.calibration),
-            "batch": bench.preset.evaluation.calibration_batch,
-        },
-        "images": {split: bench.images(split).digest for split in SPLITS},
-        "precision": bench.preset.evaluation.precision,
+        "training": bench.net.info,
+        **bench.made_of,
         "device": str(pick_device(bench.preset.device)),
         "command": command,
         "seconds": round(perf_counter() - start),
@@ -90,19 +82,9 @@ def tabulate(
     return TabularBenchmark.of(contents)
 
 
-def tied(bench: Workbench) -> TiedSpace:
-    """The tied space of a workbench's super-network."""
-    return bench.space if isinstance(bench.space, TiedSpace) else TiedSpace(bench.space)
-
-
-def weights_digest(bench: Workbench) -> str:
-    """Digest of the super-network with its tied space, whichever the workbench has."""
-    return replace(bench.net, space=tied(bench)).digest()
-
-
 def evaluate(bench: Workbench, archs: Sequence[Arch]) -> dict[str, Right]:
     """Which images of each split networks of the tied space get right: split → bool (M, N)."""
-    space = tied(bench)
+    space = bench.tied.space
     own = list(archs) if space is bench.space else [space.untie(arch) for arch in archs]
     calibrated, found = bench.evaluator.calibrate(own), {}
     for split in SPLITS:
@@ -117,10 +99,8 @@ def compare(bench: Workbench, table: TabularBenchmark, networks: int = 64, seed:
     Raises:
         DataError: the table was made with other weights, images or settings than the workbench's.
     """
-    if stamp(table.info) != (expected := _stamp(bench)):
-        raise DataError(
-            f"The table is of {stamp(table.info)}, the workbench of {expected}: nothing to compare."
-        )
+    if (found := stamp(table.info)) != bench.stamp:
+        raise DataError(f"The table is of {found}, the workbench of {bench.stamp}: nothing to compare.")
     chosen = np.sort(np.random.default_rng(seed).choice(len(table), networks, replace=False))
     archs = [table.archs[row] for row in chosen]
     again = evaluate(bench, archs)
@@ -133,33 +113,9 @@ def compare(bench: Workbench, table: TabularBenchmark, networks: int = 64, seed:
     return pd.DataFrame(rows)
 
 
-def stamp(info: dict[str, Any]) -> str:
-    """What a table's bits depend on, as one line."""
-    calibration, images = info["calibration"], info["images"]
-    return (
-        f"{info['supernet']['digest']}-{calibration['digest']}x{calibration['batch']}-"
-        f"{images['search']}-{images['test']}-{info['precision']}"
-    )
-
-
-def _stamp(bench: Workbench) -> str:
-    calibration = {
-        "digest": bench.data.calibration.digest,
-        "batch": bench.preset.evaluation.calibration_batch,
-    }
-    return stamp(
-        {
-            "supernet": {"digest": weights_digest(bench)},
-            "calibration": calibration,
-            "images": {split: bench.images(split).digest for split in SPLITS},
-            "precision": bench.preset.evaluation.precision,
-        }
-    )
-
-
 def _evaluated(bench: Workbench, archs: list[Arch]) -> Iterator[tuple[slice, dict[str, Bits]]]:
     """Stretches with their bits, as they come: an earlier run's, then those that are evaluated now."""
-    folder = bench.runs.parent / "tables" / digest(_stamp(bench), *map(str, archs))
+    folder = bench.runs.parent / "tables" / digest(bench.stamp, *map(str, archs))
     parts = [slice(start, min(start + STRETCH, len(archs))) for start in range(0, len(archs), STRETCH)]
     files = {i: folder / f"{part.start}-{part.stop}.npz" for i, part in enumerate(parts)}
     done = [i for i, file in files.items() if file.is_file()]
@@ -189,7 +145,7 @@ def _computed(bench: Workbench, parts: dict[int, list[Arch]]) -> Iterator[tuple[
 def _work(preset: str, archs: list[str]) -> dict[str, Bits]:
     """What a worker does: networks of the tied space, given as text, of a preset, given as JSON."""
     bench = workers_bench(preset)
-    return _packed(bench, [tied(bench).parse(text) for text in archs])
+    return _packed(bench, [bench.tied.space.parse(text) for text in archs])
 
 
 def _packed(bench: Workbench, archs: Sequence[Arch]) -> dict[str, Bits]:

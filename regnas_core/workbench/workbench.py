@@ -6,7 +6,7 @@ import re
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from multiprocessing import get_context
 from pathlib import Path
@@ -27,8 +27,10 @@ from ..spaces import get_space
 from ..spaces.arch import Arch
 from ..spaces.space import Cost, Space
 from ..spaces.steps import Resize
+from ..spaces.tied import TiedSpace
 from ..supernets.supernet import SuperNet, load_supernet
 from ..supernets.training import Recipe, train_supernet
+from ..tabular.benchmark import TabularBenchmark, find_table, stamp
 from .presets import Preset, alongside, load_preset, run_name
 from .store import PredictionStore
 
@@ -120,8 +122,43 @@ class Workbench:
         for future in as_completed(futures):
             store.write([*map(str, futures[future])], future.result())
 
+    @cached_property
+    def tied(self) -> SuperNet:
+        """The super-network with its tied space, of which tabular benchmarks are."""
+        space = self.space if isinstance(self.space, TiedSpace) else TiedSpace(self.space)
+        return replace(self.net, space=space)
+
+    @property
+    def made_of(self) -> dict[str, Any]:
+        """What right and wrong of a sub-network depend on: digests of weights and images, and settings."""
+        settings, calibration = self.preset.evaluation, self.data.calibration
+        return {
+            "weights": self.tied.digest(),
+            "calibration": {
+                "digest": calibration.digest,
+                "images": len(calibration),
+                "batch": settings.calibration_batch,
+            },
+            "images": {split: self.images(split).digest for split in ("search", "test")},
+            "precision": settings.precision,
+        }
+
+    @property
+    def stamp(self) -> str:
+        """The same as one word."""
+        return stamp(self.made_of)
+
+    @cached_property
+    def table(self) -> TabularBenchmark | None:
+        """The tabular benchmark of these very weights and images, if the space is tied and there is one."""
+        if self.preset.recompute or not isinstance(self.space, TiedSpace):
+            return None
+        return find_table(self.stamp)
+
     def correct(self, archs: Sequence[Arch], split: str) -> np.ndarray:
-        """bool (M, N): which images of a split each sub-network gets right."""
+        """bool (M, N): which images of a split each sub-network gets right; looked up in :attr:`table`."""
+        if self.table is not None:
+            return self.table.right(split, archs)
         return self.predictions(archs, split) == self.images(split).labels
 
     def measure(self, archs: Sequence[Arch], reference: Arch, split: str) -> pd.DataFrame:

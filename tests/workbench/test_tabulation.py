@@ -6,12 +6,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 
-from regnas_core import Evaluator, load_tabular, open_workbench
+from regnas_core import Evaluator, load_tabular, open_workbench, run_search
 from regnas_core.errors import DataError, GeneError, PresetError
+from regnas_core.tabular import benchmark
 from regnas_core.workbench import tabulation
-from regnas_core.workbench.tabulation import compare, evaluate, tabulate, tied
+from regnas_core.workbench.tabulation import compare, evaluate, tabulate
 
 SHAPE = {"image": (1, 16, 16), "classes": 4, "stem": 4, "head": 16, "widths": (6, 8), "strides": (2, 1)}
 NARROW = {"kernels": (3, 5), "expansions": (2, 3), "depths": (1, 2)}
@@ -34,7 +37,7 @@ def short(monkeypatch):
 
 def test_bits_are_those_of_each_network_alone(small, tmp_path):
     table = tabulate(small, tmp_path / "a.npz", command="regnas tabulate")
-    assert len(table) == tied(small).size() == 64
+    assert len(table) == small.tied.space.size() == 64
     evaluator = Evaluator(small.net, small.data.calibration.images, device="cpu")
     for row in (0, 21, 63):
         for split in ("search", "test"):
@@ -104,7 +107,7 @@ def test_a_table_is_compared_with_its_weights(small, make_bench, lively, tmp_pat
 
 def test_a_table_of_a_tied_preset_is_the_same(small, make_bench, net, tmp_path):
     whole = tabulate(small, tmp_path / "a.npz")
-    own = replace(net, space=tied(small))
+    own = replace(net, space=small.tied.space)
     bench = make_bench(tmp_path / "tied", net=own)
     table = tabulate(bench, tmp_path / "b.npz")
     assert compare(bench, whole, networks=5)["differing"].sum() == 0
@@ -121,4 +124,38 @@ def test_images_of_final_numbers_are_not_searched_on(make_bench, net, tmp_path):
 def test_the_demos_tied_space_can_be_opened_as_a_preset(tmp_path):
     bench = open_workbench("demo", {"supernet.options.tied": True, "data.search_images": 40}, out=tmp_path)
     arch = bench.space.largest
-    assert tied(bench) is bench.space and bench.correct([arch], "search").shape == (1, 40)
+    assert bench.tied.space is bench.space and bench.correct([arch], "search").shape == (1, 40)
+
+
+def test_a_workbench_looks_up_what_a_table_knows(small, make_bench, net, tmp_path, monkeypatch):
+    """The same search, with and without it; of other images, of a sample, or on request all is evaluated."""
+    own = replace(net, space=small.tied.space)
+    plain = run_search(make_bench(tmp_path / "plain", net=own), "R2", reference=own.space.smallest, cas=True)
+    tables = tmp_path / "tables"
+    monkeypatch.setattr(benchmark, "TABLES", tables)
+    tabulate(small, tables / "toy-1.npz", networks=60)
+    assert make_bench(tmp_path / "sample", net=own).table is None
+    tabulate(small, tables / "toy-0.npz")
+    assert make_bench(tmp_path / "asked", net=own, recompute=True).table is None
+    assert make_bench(tmp_path / "other", net=own, evaluation={"calibration_batch": 20}).table is None
+    assert small.table is None  # the whole space has networks that the table lacks
+    bench = make_bench(tmp_path / "fast", net=own)
+    monkeypatch.setattr(Evaluator, "predict", None)  # nothing is evaluated
+    found = run_search(bench, "R2", reference=own.space.smallest, cas=True)
+    pd.testing.assert_frame_equal(found.log, plain.log)
+    assert found.best == plain.best and bench.measure([found.best], own.space.smallest, "test").shape == (
+        1,
+        9,
+    )
+
+
+def test_tables_do_not_depend_on_the_number_of_threads(make_bench, net, tmp_path):
+    found, before = [], torch.get_num_threads()
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            table = tabulate(make_bench(tmp_path / str(threads), net=net), tmp_path / f"{threads}.npz")
+            found.append(table.right("test"))
+    finally:
+        torch.set_num_threads(before)
+    assert (found[0] != found[1]).mean() < 1e-3  # ties within rounding
