@@ -15,6 +15,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from ..flips.intervals import crossed_mean
+from ..flips.right import negative_flips
 from ..search.evolution import evolve
 from ..spaces.arch import Arch
 from ..tabular.benchmark import TabularBenchmark
@@ -92,6 +94,43 @@ def optima(table: TabularBenchmark, reference: Arch, budgets: Iterable[float]) -
                     }
                 )
     return pd.DataFrame(rows)
+
+
+def effect(
+    tables: Sequence[TabularBenchmark],
+    references: Sequence[Arch],
+    budget: float,
+    *,
+    matched: bool,
+    designs: tuple[str, str] = ("R2+CAS", "R0"),
+) -> dict[str, float]:
+    """What one reward's optimum has more than another's, image by image, over trainings and images.
+
+    Args:
+        tables, references: one of each a training.
+        budget: in MACs, an upper bound; with ``matched`` 93 to 100 % of it.
+        designs: keys of ``DESIGNS``; the first minus the second.
+
+    Returns:
+        nfr_diff_pct and top1_diff_pct, points, each with _low, _high (95 %) and _p.
+    """
+    low = (1 - BAND) * budget if matched else None
+    found: dict[str, list[NDArray[np.float64]]] = {"nfr": [], "top1": []}
+    for table, reference in zip(tables, references, strict=True):
+        best = []
+        for weights, cas in (DESIGNS[design] for design in designs):
+            inside = reference if cas else None
+            best.append(table.best(weights, reference, max_cost=budget, min_cost=low, containing=inside))
+        own, *right = table.right("test", [reference, *best])
+        flips = [negative_flips(own, r).astype(float) for r in right]
+        found["nfr"].append(flips[0] - flips[1])
+        found["top1"].append(right[0].astype(float) - right[1])
+    effects = {}
+    for name, values in found.items():
+        mean = crossed_mean(100 * np.array(values))
+        parts = {"": mean.mean, "_low": mean.low, "_high": mean.high, "_p": mean.p}
+        effects |= {f"{name}_diff_pct{part}": value for part, value in parts.items()}
+    return effects
 
 
 def collapse(

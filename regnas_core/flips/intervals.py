@@ -92,3 +92,37 @@ def _p_value(distance: float, half: Callable[[float], float]) -> float:
     if half(extreme) <= distance:  # also where nothing varies
         return 0.0 if distance else 1.0
     return 2 * (1 - optimize.brentq(lambda quantile: half(quantile) - distance, 0.5, extreme))
+
+
+def crossed_mean(values: np.ndarray, level: float = 0.95) -> Mean:
+    """Mean of a per-image quantity over trainings (or searches) and images, both of which are samples.
+
+    Every training is measured on every image. So the variance of the mean is that of the trainings' means,
+    plus that of the images' means, minus what both count, the variance of what is left within a cell
+    (two-way clustering: Cameron, Gelbach and Miller, J. Bus. Econ. Stat. 2011). Quantiles are Student's with
+    Satterthwaite's degrees of freedom. What is nested in a training, its references and searches, is averaged
+    before: its variance is in that of the trainings' means.
+
+    Args:
+        values: (S, N). Of a single training, the interval is given this one: images alone vary.
+        level: of the interval.
+
+    >>> crossed_mean(np.array([[0, 1, 0, 1], [0, 1, 0, 0]])).mean
+    0.375
+    """
+    values = np.atleast_2d(np.asarray(values, dtype=np.float64))
+    rows, images = values.shape
+    per_row, per_image, mean = values.mean(1), values.mean(0), float(values.mean())
+    of_images = float(per_image.var(ddof=1)) / images
+    sd, variance, freedom = float("nan"), of_images, float(images - 1)
+    if rows > 1:
+        sd = float(per_row.std(ddof=1))
+        of_rows, rest = sd**2 / rows, values - per_row[:, None] - per_image + mean
+        twice = float((rest**2).sum()) / ((rows - 1) * (images - 1)) / values.size
+        variance = max(of_rows + of_images - twice, of_rows, of_images)
+        if variance:
+            freedom = variance**2 / (of_rows**2 / (rows - 1) + of_images**2 / (images - 1))
+    error = float(np.sqrt(variance))
+    width = float(stats.t.ppf((1 + level) / 2, freedom)) * error
+    distance = abs(mean) / error if error else np.inf if mean else 0.0
+    return Mean(mean, mean - width, mean + width, sd, float(2 * stats.t.sf(distance, freedom)))

@@ -49,6 +49,24 @@ def test_optima_keep_their_limits_and_are_measured_on_test():
         assert row["design"] != "R2+CAS" or TABLE.space.contains(arch, REFERENCE)
 
 
+@pytest.mark.parametrize("matched", [False, True])
+def test_effects_are_paired_image_by_image(matched):
+    tables = [TABLE, table(seed=1)]
+    references = [t.best("R0", max_cost=float(np.quantile(t.macs, 0.15))) for t in tables]
+    found = whole_space.effect(tables, references, BUDGETS[3], matched=matched)
+    nfr, top1 = [], []
+    for t, reference in zip(tables, references, strict=True):
+        rows = whole_space.optima(t, reference, [BUDGETS[3]])
+        rows = rows[rows["sizes"] == ("matched" if matched else "up to")].set_index("design")
+        nfr.append(rows.loc["R2+CAS", "nfr_pct"] - rows.loc["R0", "nfr_pct"])
+        top1.append(rows.loc["R2+CAS", "top1_pct"] - rows.loc["R0", "top1_pct"])
+    assert found["nfr_diff_pct"] == pytest.approx(np.mean(nfr))
+    assert found["top1_diff_pct"] == pytest.approx(np.mean(top1))
+    assert found["nfr_diff_pct_low"] < found["nfr_diff_pct"] < found["nfr_diff_pct_high"]
+    alone = whole_space.effect(tables[:1], references[:1], BUDGETS[3], matched=matched)
+    assert alone["nfr_diff_pct"] == pytest.approx(nfr[0])
+
+
 def test_collapse_says_what_of_the_budget_is_used():
     found = whole_space.collapse(TABLE, REFERENCE, BUDGETS, ratios=(0.0, np.inf))
     assert len(found) == 2 * len(BUDGETS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import product
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from scipy.stats import beta, norm
 
 from regnas_core import flips
 from regnas_core.flips import intervals
-from regnas_core.flips.intervals import mean_over_seeds
+from regnas_core.flips.intervals import crossed_mean, mean_over_seeds
 
 
 @pytest.fixture
@@ -139,3 +140,54 @@ def test_intervals_agree_with_their_formulas(count: int, n: int, level: float) -
     exact = flips.rate_interval(count, n, level, method="exact")
     assert exact == pytest.approx((beta.ppf(tail, count, n - count + 1), high))
     assert exact.low < p <= exact.high
+
+
+# ── trainings and images crossed ─────────────────────────────────────────────────────────────────
+def differences(rng, rows: int, spread: float, own: float, images: int = 1000) -> np.ndarray:
+    """Differences of flips, −1, 0 or 1, of mean 0: images differ, trainings differ by ``spread``, and a share
+    ``own`` of the noise is a training's own."""
+    easy = rng.normal(0, 0.03, images)
+    shared, alone = rng.random((1, images)), rng.random((rows, images))
+    u = np.where(rng.random((rows, images)) < own, alone, shared)
+    tilt = easy + rng.normal(0, spread, (rows, 1))
+    return np.where(u < 0.03 + tilt / 2, 1.0, np.where(u > 0.97 + tilt / 2, -1.0, 0.0))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("rows", "spread"), [(1, 0.0), *product((3, 5, 20), (0.0, 0.005, 0.02))]
+)  # a single training says nothing of others
+@pytest.mark.parametrize("own", [0.3, 1.0])
+def test_crossed_means_are_covered_about_as_often_as_their_level_says(rows, spread, own):
+    """Nominal 95 %."""
+    rng = np.random.default_rng([rows, int(1000 * spread), int(10 * own)])
+    means = [crossed_mean(differences(rng, rows, spread, own)) for _ in range(500)]
+    covered = np.mean([m.low <= 0 <= m.high for m in means])
+    assert 0.9 <= covered <= 0.995
+    assert np.mean([m.p < 0.05 for m in means]) == pytest.approx(1 - covered, abs=1e-9)
+
+
+def test_crossed_means_of_one_training_are_the_images_interval():
+    values = np.random.default_rng(0).normal(size=(1, 500))
+    found, low_high = crossed_mean(values), stats.ttest_1samp(values[0], 0).confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx(tuple(low_high))
+    assert found.p == pytest.approx(stats.ttest_1samp(values[0], 0).pvalue) and np.isnan(found.seed_sd)
+
+
+def test_crossed_means_of_equal_trainings_are_those_of_one():
+    values = np.random.default_rng(0).normal(size=(1, 500))
+    one, many = crossed_mean(values), crossed_mean(np.repeat(values, 4, axis=0))
+    assert (many.mean, many.low, many.high) == pytest.approx((one.mean, one.low, one.high))
+
+
+def test_crossed_means_of_images_that_do_not_matter_are_students():
+    rows = np.random.default_rng(0).normal(size=6)
+    found = crossed_mean(np.repeat(rows[:, None], 300, axis=1))
+    expected = stats.ttest_1samp(rows, 0).confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx(tuple(expected))
+
+
+@pytest.mark.parametrize(("value", "p"), [(0.0, 1.0), (2.0, 0.0)])
+def test_what_does_not_vary_has_no_width(value, p):
+    found = crossed_mean(np.full((3, 20), value))
+    assert (found.low, found.high, found.p) == (value, value, p)
