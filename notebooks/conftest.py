@@ -9,7 +9,7 @@ from regnas_core.reproduction.run import read_notebook
 
 def pytest_collection_modifyitems(items):
     paths = {Path(item.path) for item in items if item.path.suffix == ".ipynb"}
-    missing = {path: read_notebook(path).missing for path in paths}
+    missing = {path: read_notebook(path).missing("demo", {}) for path in paths}
     for item in items:
         if lacks := missing.get(item.path):
             item.add_marker(pytest.mark.skip(reason=f"{item.path.name} not run: {lacks[0]} is missing"))
