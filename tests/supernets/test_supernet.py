@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from regnas_core import SuperNet, get_space, load_supernet
 from regnas_core.errors import CheckpointError
-from regnas_core.supernets.supernet import pretrained_checkpoint
+from regnas_core.supernets.supernet import PACKAGED, pretrained_checkpoint
 
 TINY = {"image": (2, 16, 16), "classes": 5, "stem": 4, "head": 16, "widths": (6, 8, 8)}
 
@@ -272,3 +272,13 @@ def test_a_checkpoint_with_renamed_tensors_is_refused(saved):
     saved.write_bytes(struct.pack("<Q", len(text)) + text + content[8 + size :])
     with pytest.raises(CheckpointError, match=r"2 tensors differ.*stem\.conv\.WEIGHT"):
         load(saved)
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGED.glob("*.safetensors")), ids=lambda path: path.stem)
+def test_every_training_that_ships_says_how_it_was_made(path):
+    name, _, number = path.stem.rpartition("-")
+    info = load_supernet(name, f"pretrained:{number}").info
+    assert info["recipe"]["seed"] == int(number) and path.stat().st_size < 2_000_000
+    assert info["command"].startswith("regnas train-supernet --preset ") and "/" not in info["command"]
+    log = path.with_name(f"{path.stem}.log.csv").read_text().splitlines()
+    assert log[0].startswith("epoch,loss_largest") and len(log) == 1 + info["recipe"]["epochs"]
