@@ -15,7 +15,7 @@ app = typer.Typer(help="Measure speed on this machine.", no_args_is_help=True)
 @app.command()
 def evaluate(
     space: Annotated[
-        str, typer.Option(help="Super-network; ofa's own route runs for ofa-….")
+        str, typer.Option(help="Super-network; ofa's route runs for its own and for mini ones.")
     ] = "ofa-mbv3-w1.0",
     resolution: Annotated[
         int, typer.Option(help="Of images, in pixels; mini networks have their own.")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from .options import Out, Preset, Set, opened
+from .options import Out, Preset, Set, opened, said
 
 app = typer.Typer(
     help="REG-NAS reproduced: families of networks with few negative flips.",
@@ -49,9 +48,7 @@ def train_supernet(
     from ..workbench.workbench import train_preset
 
     chosen = load_preset(preset, parse_overrides(changes or []))
-    command = shlex.join(
-        ["regnas", "train-supernet", "--preset", preset, *(f"--set={c}" for c in changes or [])]
-    )
+    command = said("train-supernet", preset, changes)
     path = train_preset(chosen, out or output_root() / "runs" / chosen.name / "training", command=command)
     typer.echo(f"Checkpoint: {path}\nUse it with --set supernet.weights={path}")
 
@@ -78,13 +75,12 @@ def tabulate(
     """
     from ..workbench.tabulation import tabulate
 
-    given = ["tabulate", "--preset", preset, *(f"--set={c}" for c in changes or [])]
     weights = [] if training is None else [f"supernet.weights=pretrained:{training}"]
     bench = opened(preset, [*(changes or []), *weights], out)
-    given += [] if training is None else ["--training", str(training)]
     path = file or bench.runs / f"{bench.preset.name}-{training or 0}.npz"
-    given += [] if networks is None else ["--networks", str(networks)]
-    table = tabulate(bench, path, networks=networks, command=shlex.join(["regnas", *given]))
+    options = {"--training": training, "--networks": networks}
+    more = [word for key, value in options.items() if value is not None for word in (key, str(value))]
+    table = tabulate(bench, path, networks=networks, command=said("tabulate", preset, changes, *more))
     typer.echo(
         f"Table: {path}, {len(table):,} networks of {table.space.identity}, {path.stat().st_size:,} bytes."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +21,11 @@ Json = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")
 Csv = Annotated[
     Path | None, typer.Option(help="Also write the table to this file, its conditions as .json beside it.")
 ]
+
+
+def said(command: str, preset: str, changes: list[str] | None, *more: str) -> str:
+    """The command that a user gave, for provenance."""
+    return shlex.join(["regnas", command, "--preset", preset, *(f"--set={c}" for c in changes or []), *more])
 
 
 def opened(preset: str, changes: list[str] | None, out: Path | None):

@@ -43,6 +43,14 @@ def reward_weights(weights: str | tuple[float, float]) -> tuple[float, float]:
     return REWARDS[weights]
 
 
+def check_reference(weights: str | tuple[float, float], reference: Arch | None) -> None:
+    """Raises a RegnasError where a reward counts flips, but there is no reference."""
+    if reference is None and reward_weights(weights)[1]:
+        raise RegnasError(
+            "A reward with NFR in it needs a reference to count negative flips against: give one."
+        )
+
+
 def parse_reward(text: str) -> tuple[float, float] | str:
     """A reward as written on the command line: ``"R2"`` stays, ``"1,0.5"`` becomes (1.0, 0.5).
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..errors import GeneError
 from . import variation
 from .arch import Arch, Gene, Value
-from .space import Cost, Space
+from .space import Space
 from .steps import Shape, Step
 
 
@@ -75,24 +75,13 @@ class TiedSpace(Space):
             )
         return self.canonical([next(iter(kind)) for kind in kinds])
 
-    def mutate(  # as variation.mutate, at less cost
-        self,
-        arch: Arch,
-        rng: np.random.Generator,
-        prob: float = 0.1,
-        *,
-        containing: Arch | None = None,
-        max_cost: float | None = None,
-        min_cost: float | None = None,
-        cost: Cost | None = None,
-    ) -> Arch:
-        """Redraw each gene with probability ``prob``, given that one changes: else it were no mutant."""
+    def mutate(self, arch: Arch, rng: np.random.Generator, prob: float = 0.1, **limits: Any) -> Arch:
+        """As in any space, at less cost, given that a gene changes: else it were no mutant."""
         if not self.by_genes or not 0 < prob < 1:
-            window: dict[str, Any] = {"max_cost": max_cost, "min_cost": min_cost, "cost": cost}
-            return variation.mutate(self, arch, rng, prob, containing=containing, **window)
-        limits = variation.Limits(self, containing, max_cost, min_cost, cost)
-        variation.check_parent(arch, limits)
-        own, domains = self._values(arch), self.domains(containing)
+            return super().mutate(arch, rng, prob, **limits)
+        allowed = variation.Limits(self, **limits)
+        variation.check_parent(arch, allowed)
+        own, domains = self._values(arch), self.domains(allowed.containing)
         values = own
         for _ in range(100):  # where no gene has another choice, none changes
             slot = -1
@@ -101,26 +90,15 @@ class TiedSpace(Space):
                 values = (*values[:slot], value, *values[slot + 1 :])
             if values != own:
                 break
-        return variation.settled(self.canonical(values), arch, rng, limits)
+        return variation.settled(self.canonical(values), arch, rng, allowed)
 
-    def crossover(
-        self,
-        a: Arch,
-        b: Arch,
-        rng: np.random.Generator,
-        *,
-        containing: Arch | None = None,
-        max_cost: float | None = None,
-        min_cost: float | None = None,
-        cost: Cost | None = None,
-    ) -> Arch:
-        """Take each gene from ``a`` or ``b`` with equal chance, given that the child is neither of them."""
+    def crossover(self, a: Arch, b: Arch, rng: np.random.Generator, **limits: Any) -> Arch:
+        """As in any space, at less cost, given that the child is neither of its parents."""
         if not self.by_genes:
-            window: dict[str, Any] = {"max_cost": max_cost, "min_cost": min_cost, "cost": cost}
-            return variation.crossover(self, a, b, rng, containing=containing, **window)
-        limits = variation.Limits(self, containing, max_cost, min_cost, cost)
+            return super().crossover(a, b, rng, **limits)
+        allowed = variation.Limits(self, **limits)
         for parent in (a, b):
-            variation.check_parent(parent, limits)
+            variation.check_parent(parent, allowed)
         values, other = self.values(a), self._values(b)
         differing = [slot for slot, value in enumerate(values) if value != other[slot]]
         if len(differing) > 1:
@@ -128,7 +106,7 @@ class TiedSpace(Space):
             for slot in differing:
                 values[slot] = other[slot] if taken & 1 else values[slot]
                 taken >>= 1
-        return variation.settled(self.canonical(values), a, rng, limits)
+        return variation.settled(self.canonical(values), a, rng, allowed)
 
     def size(self, containing: Arch | None = None) -> int:
         if containing is None or self.by_genes:

@@ -43,10 +43,10 @@ class Limits:
     """What a drawn architecture must satisfy; see :func:`sample` for the arguments."""
 
     space: Decisions
-    containing: Arch | None
-    max_cost: float | None
-    min_cost: float | None
-    cost: Cost | None
+    containing: Arch | None = None
+    max_cost: float | None = None
+    min_cost: float | None = None
+    cost: Cost | None = None
 
     def price(self, arch: Arch) -> float:
         return (self.cost or self.space.macs)(arch)

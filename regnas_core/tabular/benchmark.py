@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from ..errors import DataError, GeneError, InfeasibleError, RegnasError
 from ..files import digest
 from ..flips.right import Right, right_nfr_matrix
+from ..search.rewards import check_reference, reward_weights
 from ..search.rewards import reward as combined
-from ..search.rewards import reward_weights
 from ..spaces.arch import Arch
 from ..spaces.tied import TiedSpace
 from .bits import Bits, count, unpack
-from .format import Contents, read, read_header
+from .format import SPLITS, Contents, read, read_header
 
 Rates = NDArray[np.float64]
 Split = Literal["search", "test"]
@@ -146,11 +146,10 @@ class TabularBenchmark:
         Raises:
             RegnasError: the reward counts flips, but there is no reference; or an unknown reward.
         """
-        weights = reward_weights(reward)
-        if reference is None and weights[1]:
-            raise RegnasError(f"The reward {reward} counts flips against a reference: give one.")
-        flips = self.nfr(reference, split) if reference is not None and weights[1] else np.zeros(len(self))
-        return combined(self.top1(split), flips, weights)
+        check_reference(reward, reference)
+        counted = reference if reward_weights(reward)[1] else None
+        flips = np.zeros(len(self)) if counted is None else self.nfr(counted, split)
+        return combined(self.top1(split), flips, reward)
 
     def score(
         self,
@@ -229,7 +228,7 @@ class TabularBenchmark:
 
 
 def _known(split: str) -> Split:
-    if split not in ("search", "test"):
+    if split not in SPLITS:
         raise DataError(f"A table has no split {split!r}; its splits are search and test.")
     return split  # type: ignore[return-value]
 

@@ -11,11 +11,15 @@ BLOCK = 16 * WORD  # images that are turned at a time: little memory, and it sta
 _COUNT = np.array([bin(i).count("1") for i in range(256)], np.uint8)
 
 
+def words(images: int) -> int:
+    """How many words hold so many images."""
+    return -(-images // WORD)
+
+
 def pack(right: NDArray[np.bool_]) -> Bits:
     """(M, N) to (M, W); the last word's unused bits are 0."""
     networks, images = right.shape
-    words = -(-images // WORD)
-    packed = np.zeros((networks, 8 * words), np.uint8)
+    packed = np.zeros((networks, 8 * words(images)), np.uint8)
     packed[:, : -(-images // 8)] = np.packbits(right, axis=1, bitorder="little")
     return packed.view("<u8")
 
@@ -45,7 +49,7 @@ def by_image(bits: Bits, images: int) -> NDArray[np.uint8]:
 def by_network(turned: NDArray[np.uint8], networks: int) -> Bits:
     """The inverse of :func:`by_image`."""
     images = len(turned)
-    bits = np.zeros((networks, -(-images // WORD)), np.uint64)
+    bits = np.zeros((networks, words(images)), np.uint64)
     for start in range(0, images, BLOCK):
         part = np.unpackbits(turned[start : start + BLOCK], axis=1, count=networks, bitorder="little")
         bits[:, start // WORD : (start + BLOCK) // WORD] = pack(np.ascontiguousarray(part.T))

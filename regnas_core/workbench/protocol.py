@@ -14,7 +14,7 @@ from ..files import write_table
 from ..flips.right import negative_flips
 from ..search.evolution import SearchResult, evolve, survivors
 from ..search.racing import Race
-from ..search.rewards import Score, reward, reward_weights
+from ..search.rewards import Score, check_reference, reward, reward_weights
 from ..spaces.arch import Arch
 from .workbench import Workbench
 
@@ -96,7 +96,7 @@ def get_score(bench: Workbench, weights: str | tuple[float, float], reference: A
     Raises:
         RegnasError: a reward with NFR in it, but no reference.
     """
-    _check_reference(weights, reference)
+    check_reference(weights, reference)
 
     def score(archs: list[Arch]) -> np.ndarray:
         right = bench.correct(archs, "search")
@@ -104,11 +104,6 @@ def get_score(bench: Workbench, weights: str | tuple[float, float], reference: A
         return reward(right.mean(1), negative_flips(ref, right).mean(1), weights)
 
     return score
-
-
-def _check_reference(weights: str | tuple[float, float], reference: Arch | None) -> None:
-    if reference is None and reward_weights(weights)[1]:
-        raise RegnasError("A reward with NFR in it needs a reference to count negative flips against.")
 
 
 def get_race(
@@ -128,7 +123,7 @@ def get_race(
         reference: network that flips are counted against.
         level: of the race; by default ``search.racing`` of the preset.
     """
-    _check_reference(weights, reference)
+    check_reference(weights, reference)
     search, protocol = bench.images("search"), bench.preset.search
     top1_weight, nfr_weight = reward_weights(weights)
     ref = np.zeros(len(search), bool) if reference is None else bench.correct([reference], "search")[0]

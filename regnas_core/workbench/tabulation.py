@@ -23,11 +23,10 @@ from ..flips.right import Right
 from ..resources import versions
 from ..spaces.arch import Arch
 from ..tabular.benchmark import TabularBenchmark, stamp
-from ..tabular.bits import Bits, pack
-from ..tabular.format import Contents, write
+from ..tabular.bits import Bits, pack, words
+from ..tabular.format import SPLITS, Contents, write
 from .workbench import Workbench, workers_bench
 
-SPLITS = ("search", "test")
 STRETCH = 512  # networks at a time: what they share is spared, what a kill can lose is minutes
 
 
@@ -54,7 +53,7 @@ def tabulate(
     if networks is not None and networks < len(archs):
         drawn = np.random.default_rng(0).choice(len(archs), networks, replace=False)
         archs = [archs[row] for row in np.sort(drawn)]
-    bits = {split: np.zeros((len(archs), -(-len(bench.images(split)) // 64)), np.uint64) for split in SPLITS}
+    bits = {split: np.zeros((len(archs), words(len(bench.images(split)))), np.uint64) for split in SPLITS}
     for rows, found in _evaluated(bench, archs):
         for split in SPLITS:
             bits[split][rows] = found[split]

@@ -31,6 +31,7 @@ from ..spaces.tied import TiedSpace
 from ..supernets.supernet import SuperNet, load_supernet
 from ..supernets.training import Recipe, train_supernet
 from ..tabular.benchmark import TabularBenchmark, find_table, stamp
+from ..tabular.format import SPLITS
 from .presets import Preset, alongside, load_preset, run_name
 from .store import PredictionStore
 
@@ -139,7 +140,7 @@ class Workbench:
                 "images": len(calibration),
                 "batch": settings.calibration_batch,
             },
-            "images": {split: self.images(split).digest for split in ("search", "test")},
+            "images": {split: self.images(split).digest for split in SPLITS},
             "precision": settings.precision,
         }
 
