@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import pandas as pd
 
 from ..workbench.workbench import Workbench
-from .base import ONCE
+from .base import decided
 from .family import families, family_claims
-from .searches import fig5a, fig5a_claims, fig5b_claims, sweep
+from .searches import fig5a, fig5a_claims, gap_claim, sweep, sweep_claims
 from .space import fig4a, fig4a_claims
 from .strategies import table1, table1_claims, table2, table2_claims, table3, table3_claims
 
@@ -26,28 +26,27 @@ CLAIMS = {
 
 
 def claims(bench: Workbench) -> pd.DataFrame:
-    """All claims on this preset, by several tests each.
+    """All claims on this preset, by several tests each, with verdicts corrected for the number of tests.
 
-    One row a test: number (of :data:`CLAIMS`), claim, value, low, high (95 %), p (of no effect), verdict.
-    Values are percentage points, but for correlations.
+    One row a test: number (of :data:`CLAIMS`), claim, value, low, high (95 %), trainings, p (of the claim's
+    bar), p_holm, verdict (see :func:`decided`). Values are percentage points, but for correlations.
     """
-    rewards, points = table2_claims(table2(bench)), fig4a_claims(fig4a(bench))
-    found = {
-        1: [table1_claims(table1(bench)), rewards.iloc[:-1]],
-        2: [points.iloc[2:]],
-        3: [points.iloc[:2]],
-        4: [rewards.iloc[-1:]],
-        5: [fig5a_claims(fig5a(bench))],
-        6: [fig5b_claims(sweep(bench))],
-        7: [family_claims(families(bench))],
-        8: [table3_claims(table3(bench))],
-    }
-    parts = [part.assign(number=number) for number, several in found.items() for part in several]
-    table = pd.concat(parts, ignore_index=True)
-    repeated = table.duplicated(["number", "claim"])  # R2 + CAS against R0 is in Tables 1 and 2
-    return table.loc[~repeated, ["number", "claim", "value", "low", "high", "p", "verdict"]].reset_index(
-        drop=True
-    )
+    swept = sweep(bench)
+    rows = [
+        *table1_claims(table1(bench)),
+        *table2_claims(table2(bench)),
+        *table2_claims(table2(bench, matched=True), ", equal size"),
+        *fig4a_claims(fig4a(bench)),
+        *fig5a_claims(fig5a(bench)),
+        *sweep_claims(swept),
+        *gap_claim(swept),
+        *family_claims(families(bench)),
+        *table3_claims(table3(bench)),
+    ]
+    table = pd.DataFrame(rows).drop_duplicates(["number", "value"])  # what two items test
+    table = decided(table.sort_values("number", kind="stable").reset_index(drop=True))
+    columns = ["number", "claim", "value", "low", "high", "trainings", "p", "p_holm", "verdict"]
+    return table[columns]
 
 
 def side_by_side(recorded: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -61,8 +60,7 @@ def side_by_side(recorded: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """
     columns, tests = {}, {}
     for name, table in recorded.items():
-        text = table["claim"].str.replace(ONCE, "", regex=False)
-        text = text.str.replace(r"after \d+ of \d+ generations", "early in the search", regex=True)
+        text = table["claim"].str.replace(r"after \d+ of \d+ generations", "early in the search", regex=True)
         sized = text.str.contains(r" at [\d.]+ M", regex=True)
         text = text.str.replace(r" at [\d.]+ M", " at budget", regex=True)
         order = text.groupby([table["number"], text]).cumcount() + 1

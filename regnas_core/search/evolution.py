@@ -17,6 +17,7 @@ from ..spaces.arch import Arch
 from ..spaces.space import Cost, Space
 from .rewards import Score
 
+VERSION = 1  # of the searches' random course: logs of another one are not taken for these
 ATTEMPTS = 100  # draws before a search concedes that no new architecture is left
 
 
@@ -82,12 +83,13 @@ def evolve(
         RegnasError: a score is not a number, or their count is wrong.
     """
     rng = np.random.default_rng(seed)
-    cost = cache(cost or space.macs)
+    given = None if cost is None else cache(cost)
+    cost = given or space.macs
     limits: dict[str, Any] = {
         "containing": reference,
         "max_cost": max_cost,
         "min_cost": min_cost,
-        "cost": cost,
+        "cost": given,
     }
     parents = survivors(population, parent_ratio)
     mutants = round(mutation_ratio * (population - parents))

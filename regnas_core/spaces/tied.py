@@ -6,7 +6,7 @@ The networks of a tied space are networks of the whole one: same steps, same wei
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import product
 from math import log, log1p
 from typing import Any
@@ -74,6 +74,33 @@ class TiedSpace(Space):
                 f"{arch} has several values of {torn[0]} in one stage, so it is none of {self.identity}."
             )
         return self.canonical([next(iter(kind)) for kind in kinds])
+
+    @lru_cache(maxsize=1 << 15)  # noqa: B019
+    def macs(self, arch: Arch) -> int:
+        return super().macs(arch)
+
+    @lru_cache(maxsize=1 << 15)  # noqa: B019
+    def params(self, arch: Arch) -> int:
+        return super().params(arch)
+
+    def sample(self, rng: np.random.Generator, **limits: Any) -> Arch:
+        """As in any space, uniformly; where costs are MACs, out of all that are within the limits."""
+        if limits.get("cost") is None:
+            inside = self._inside(*(limits.get(name) for name in ("containing", "max_cost", "min_cost")))
+            if inside:
+                return inside[int(rng.random() * len(inside))]
+        return super().sample(rng, **limits)
+
+    @lru_cache(maxsize=64)  # noqa: B019
+    def _inside(self, reference: Arch | None, high: float | None, low: float | None) -> list[Arch]:
+        limits = variation.Limits(self, reference, high, low)
+        if reference is None:
+            return [arch for arch in self._every if limits.allows(arch)]
+        return [a for a in self._every if limits.allows(a) and self.contains(a, reference)]
+
+    @cached_property
+    def _every(self) -> list[Arch]:
+        return list(self.all())
 
     def mutate(self, arch: Arch, rng: np.random.Generator, prob: float = 0.1, **limits: Any) -> Arch:
         """As in any space, at less cost, given that a gene changes: else it were no mutant."""

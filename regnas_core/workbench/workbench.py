@@ -20,7 +20,6 @@ from ..costs.cost import get_cost
 from ..data.datasets import Dataset, ImageSet, load_dataset
 from ..errors import PresetError
 from ..evaluation.evaluator import Evaluator, pick_device
-from ..flips.intervals import rate_interval
 from ..flips.right import negative_flips
 from ..resources import find_path, output_root
 from ..spaces import get_space
@@ -77,6 +76,19 @@ class Workbench:
         other = alongside(self.preset, load_preset(name))
         run = self.name.replace(self.preset.name, other.name, 1)
         return _built(other, run, self.runs.parent.parent, self.executor)
+
+    @cached_property
+    def trainings(self) -> tuple[Workbench, ...]:
+        """One workbench a training of the super-network that the preset takes, on the same images."""
+        if self.preset.trainings == 1:
+            return (self,)
+        return tuple(self._trained(number) for number in range(self.preset.trainings))
+
+    def _trained(self, number: int) -> Workbench:
+        weights = f"pretrained:{number}"
+        section = self.preset.supernet.model_copy(update={"weights": weights})
+        preset = self.preset.model_copy(update={"supernet": section, "trainings": 1})
+        return replace(self, preset=preset, net=load_supernet(section.space, weights, **section.options))
 
     @cached_property
     def evaluator(self) -> Evaluator:
@@ -144,7 +156,7 @@ class Workbench:
             "precision": settings.precision,
         }
 
-    @property
+    @cached_property
     def stamp(self) -> str:
         """The same as one word."""
         return stamp(self.made_of)
@@ -162,11 +174,22 @@ class Workbench:
             return self.table.right(split, archs)
         return self.predictions(archs, split) == self.images(split).labels
 
-    def measure(self, archs: Sequence[Arch], reference: Arch, split: str) -> pd.DataFrame:
-        """One row an architecture: size, Top-1, and flips against ``reference`` (which plays φ1)."""
-        right, ref = self.correct(archs, split), self.correct([reference], split)[0]
+    def searched(self, seed: int) -> slice | np.ndarray:
+        """Which images of the search split a seed searches on: all, or as many as the preset says."""
+        count, images = self.preset.search.images_per_seed, len(self.images("search"))
+        if count is None or count >= images:
+            return slice(None)
+        return np.sort(np.random.default_rng([seed, images]).choice(images, count, replace=False))
+
+    def measure(
+        self, archs: Sequence[Arch], reference: Arch, split: str, part: slice | np.ndarray = slice(None)
+    ) -> pd.DataFrame:
+        """One row an architecture: size, Top-1, and flips against ``reference`` (which plays φ1).
+
+        ``part`` is which of the split's images count.
+        """
+        right, ref = self.correct(archs, split)[:, part], self.correct([reference], split)[0, part]
         negative = negative_flips(ref, right).sum(1)
-        bounds = np.array([rate_interval(int(count), right.shape[1]) for count in negative])
         return pd.DataFrame(
             {
                 "arch": [str(a) for a in archs],
@@ -175,8 +198,6 @@ class Workbench:
                 "contains_reference": [self.space.contains(a, reference) for a in archs],
                 "top1_pct": 100 * right.mean(1),
                 "nfr_pct": 100 * negative / right.shape[1],
-                "nfr_low_pct": 100 * bounds[:, 0],
-                "nfr_high_pct": 100 * bounds[:, 1],
                 "pfr_pct": 100 * negative_flips(right, ref).mean(1),
             }
         )

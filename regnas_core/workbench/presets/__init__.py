@@ -88,6 +88,9 @@ class SearchSection(Section):
     """
 
     images: Literal["search", "validation"] = "search"
+    images_per_seed: int | None = Field(
+        None, ge=1, description="each seed searches on so many images, drawn anew from the split; all: none"
+    )
     reference_mmacs: float = Field(gt=0)
     target_mmacs: float = Field(gt=0)
     sweep: tuple[float, ...] = Field((), description="budgets of Fig. 5b and of families, ascending")
@@ -121,6 +124,8 @@ class SearchSection(Section):
     def _ordered(self) -> SearchSection:
         if self.target_mmacs <= self.reference_mmacs:
             raise ValueError("target_mmacs must exceed reference_mmacs: the target is the larger network")
+        if self.racing is not None and self.images_per_seed:
+            raise ValueError("racing goes by blocks of all search images: leave out images_per_seed")
         if sorted({self.reference_mmacs, *self.sweep}) != [self.reference_mmacs, *self.sweep]:
             raise ValueError("sweep must ascend, and begin above reference_mmacs")
         return self
@@ -163,10 +168,22 @@ class Preset(Section):
     )
     samples: int = Field(300, ge=2, description="random architectures drawn for scatter plots")
     seed: int = Field(0, ge=0, description="first seed of searches and samples")
-    seeds: int = Field(3, ge=1, description="searches are repeated with so many consecutive seeds")
-    sweep_seeds: int = Field(3, ge=1, description="the same, where budgets, λ or platforms are swept")
+    trainings: int = Field(
+        1, ge=1, description="everything is repeated on the first so many trainings that ship"
+    )
+    seeds: int = Field(
+        3, ge=1, description="the whole protocol, reference and targets, is repeated with so many seeds"
+    )
     recompute: bool = Field(False, description="train networks again whose predictions come with the package")
     device: str = Field("auto", description="'auto', 'cpu', 'cuda', 'cuda:1', …")
+
+    @model_validator(mode="after")
+    def _repeatable(self) -> Preset:
+        if self.trainings > 1 and self.supernet.weights != "pretrained":
+            raise ValueError(
+                "trainings takes those that ship; with supernet.weights of one's own it must be 1"
+            )
+        return self
 
     @model_validator(mode="after")
     def _timed(self) -> Preset:
@@ -227,9 +244,10 @@ def alongside(own: Preset, other: Preset) -> Preset:
 
     What stays its own: data set, super-network, budgets, and how networks are trained.
     """
-    general = ("samples", "seed", "seeds", "sweep_seeds", "recompute", "device")
+    general = ("samples", "seed", "seeds", "recompute", "device")
     protocol = (
         "images",
+        "images_per_seed",
         "generations",
         "population",
         "parent_ratio",
