@@ -18,7 +18,7 @@ from .base import (
     targets,
     uniform,
 )
-from .claims import CLAIMS, claims, side_by_side
+from .claims import CLAIMS, claims, named, side_by_side
 from .comparison import Comparison, Group
 from .family import Family, families, family_claims, family_pairs, fig1
 from .recipe import fig3
@@ -71,6 +71,7 @@ __all__ = [
     "gap_claim",
     "judge",
     "model_name",
+    "named",
     "parts",
     "platforms",
     "reference",

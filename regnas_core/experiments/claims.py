@@ -49,25 +49,34 @@ def claims(bench: Workbench) -> pd.DataFrame:
     return table[columns]
 
 
+def named(claims: pd.DataFrame) -> pd.DataFrame:
+    """Claims with a column ``test``: the claim in words that fit every preset.
+
+    A test that names a preset's own sizes is known by their order: "at 2 M" is "at budget 1".
+    """
+    text = claims["claim"].str.replace(r"after \d+ of \d+ generations", "early in the search", regex=True)
+    sized = text.str.contains(r" at [\d.]+ M", regex=True)
+    text = text.str.replace(r" at [\d.]+ M", " at budget #", regex=True)
+    order = text.groupby([claims["number"], text]).cumcount() + 1
+    return claims.assign(
+        test=[t.replace("#", str(n)) if s else t for t, n, s in zip(text, order, sized, strict=True)]
+    )
+
+
 def side_by_side(recorded: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Claims of several presets: one row a test, one column a preset, in it "estimate verdict".
 
-    A test that names a preset's own sizes is known by their order ("at 2 M" is "at budget 1"), so that it
-    shares its row with the other presets'. A test that a preset does not have is an empty text.
+    A test that a preset does not have is an empty text.
 
     Args:
         recorded: by the preset's name, tables of :func:`claims`.
     """
     columns, tests = {}, {}
     for name, table in recorded.items():
-        text = table["claim"].str.replace(r"after \d+ of \d+ generations", "early in the search", regex=True)
-        sized = text.str.contains(r" at [\d.]+ M", regex=True)
-        text = text.str.replace(r" at [\d.]+ M", " at budget", regex=True)
-        order = text.groupby([table["number"], text]).cumcount() + 1
-        text = text.mask(sized, text + " " + order.astype(str))
-        tests |= dict.fromkeys(zip(table["number"], text, strict=True))
+        table = named(table)
+        tests |= dict.fromkeys(zip(table["number"], table["test"], strict=True))
         cells = table["value"].map("{:+.2f} ".format).str.replace("-", "−") + table["verdict"]
-        columns[name] = cells.set_axis(pd.MultiIndex.from_arrays([table["number"], text]))
+        columns[name] = cells.set_axis(pd.MultiIndex.from_frame(table[["number", "test"]]))
     rows = pd.MultiIndex.from_tuples(sorted(tests, key=lambda test: test[0]), names=["number", "claim"])
     beside = pd.DataFrame({name: cells.reindex(rows) for name, cells in columns.items()}, index=rows)
     return beside.fillna("").reset_index()

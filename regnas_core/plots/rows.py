@@ -8,15 +8,20 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from .style import COLOURS, dots, key, legend_below, new_figure, styled, whiskers
+from .style import dots, key, legend_below, new_figure, styled, whiskers
 
 PLATFORMS = {"params": "parameters", "latency": "latency", "note10": "Note10 latency"}
 VERDICTS = {
-    "holds": (COLOURS["R2+CAS"], "o"),
-    "does not hold": (COLOURS["R0"], "X"),
-    "not enough data": ("#666666", "s"),
+    "holds": {"marker": "o", "hollow": False},
+    "does not hold": {"marker": "X", "hollow": False},
+    "no effect": {"marker": "o", "hollow": True},
+    "undecided": {"marker": "s", "hollow": True},
+    "one training": {"marker": "^", "hollow": True},
 }
+PRESETS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7")  # what stands side by side in one panel
+PAPER = {"marker": "d", "s": 30, "color": "#999999", "lw": 0, "zorder": 1}
 
 
 @styled
@@ -63,49 +68,94 @@ def _dumbbells(table: pd.DataFrame, places: pd.Series, labels: Sequence[str]) ->
 
 
 @styled
-def claims(table: pd.DataFrame, titles: Mapping[int, str] | None = None) -> Figure:
-    """One row a test of a claim: what is claimed, the verdict, the estimate and its 95 % interval.
+def claims(recorded: Mapping[str, pd.DataFrame], titles: Mapping[int, str] | None = None) -> Figure:
+    """A forest: one row a test of a claim, with estimate, 95 % interval and verdict; a colour a preset.
+
+    Filled: the claim holds; crossed: it does not; hollow: undecided, no effect, or one training only.
 
     Args:
-        table: of :func:`regnas_core.experiments.claims`.
+        recorded: by the preset's name, columns number, test, value, low, high, verdict.
         titles: what each number claims (``experiments.CLAIMS``), to stand above its tests.
     """
-    line, y, number, drawn = 0.15, 0.0, None, []
-    for row in table.itertuples():
-        if row.number != number:
-            y += 0.1
-            title = textwrap.wrap((titles or {}).get(row.number, ""), 102)
-            drawn.append((y, row.number, title, None, []))
-            y += line * len(title)
-            number = row.number
-        lines = textwrap.wrap(row.claim, 64)
-        drawn.append((y, None, [], row, lines))
-        y += line * len(lines) + 0.06
-    figure, (ax,) = new_figure(7.2, y + 0.35)
-    ax.set(xlim=(0, 7.2), ylim=(y, -0.3))
-    ax.set_axis_off()
-    heads = [(0.3, "claim", "left"), (4.44, "verdict", "left"), (6.1, "estimate", "right")]
-    for x, text, ha in (*heads, (6.2, "95 % interval", "left")):
-        ax.text(x, -0.06, text, ha=ha, fontsize=8, color="#555555", va="bottom")
-    for top, number, title, row, lines in drawn:
-        base, place = top + 0.1, {"fontsize": 8, "va": "baseline"}
-        if row is None:
-            ax.axhline(top - 0.06, color="#CCCCCC", lw=0.7)
-            ax.text(0.05, base, f"{number}", fontweight="bold", **place)
-            for below, text in enumerate(title):
-                ax.text(0.3, base + below * line, text, fontweight="bold", **place)
-            continue
-        colour, marker = VERDICTS[row.verdict]
-        for below, text in enumerate(lines):
-            ax.text(0.3, base + below * line, text, **place)
-        face = "white" if row.verdict == "not enough data" else colour
-        ax.plot(4.32, top + 0.06, marker=marker, color=colour, mfc=face, ms=5)
-        ax.text(4.44, base, row.verdict, color=colour, **place)
-        ax.text(6.1, base, _signed(row.value), ha="right", **place)
-        if not np.isnan(row.low):
-            ax.text(6.2, base, f"[{_signed(row.low)}, {_signed(row.high)}]", **place)
+    titles, rows, line = titles or {}, [], 0.15
+    tests = dict.fromkeys(
+        pair for table in recorded.values() for pair in zip(table["number"], table["test"], strict=True)
+    )
+    y, number, heads = 0.0, None, []
+    for test in sorted(tests, key=lambda test: test[0]):
+        if test[0] != number:
+            number, title = test[0], textwrap.wrap(titles.get(test[0], ""), 92)
+            heads.append((y + 0.1, number, title))
+            y += 0.14 + line * len(title)
+        text = textwrap.wrap(test[1], 58)
+        rows.append((y, test, text))
+        y += line * max(len(text), len(recorded)) + 0.05
+    figure, (words, ax) = new_figure(7.2, y + 0.75, ncols=2, width_ratios=[1.45, 1])
+    words.set(xlim=(0, 4.2), ylim=(y, -0.05))
+    ax.set_ylim(y, -0.05)
+    words.set_axis_off()
+    ax.axvline(0, color="black", lw=0.8, zorder=1)
+    for top, number, title in heads:
+        words.text(0.0, top, f"{number}", fontweight="bold", fontsize=8, va="baseline")
+        for below, text in enumerate(title):
+            words.text(0.22, top + below * line, text, fontweight="bold", fontsize=8, va="baseline")
+        ax.axhline(top - 0.1, color="#DDDDDD", lw=0.7)
+    for top, _, text in rows:
+        for below, part in enumerate(text):
+            words.text(0.22, top + 0.1 + below * line, part, fontsize=8, va="baseline")
+    keys = []
+    for place, (name, table) in enumerate(recorded.items()):
+        colour, found = PRESETS[place % len(PRESETS)], table.set_index(["number", "test"])
+        keys.append(Line2D([], [], color=colour, marker="o", ls="", label=name))
+        for top, test, _ in rows:
+            if test not in found.index:
+                continue
+            row, at = found.loc[test], top + 0.06 + place * line
+            look = VERDICTS[row["verdict"]] | {"color": colour, "ms": 5}
+            look["mfc"] = "white" if look.pop("hollow") else colour
+            error = np.clip([[row["value"] - row["low"]], [row["high"] - row["value"]]], 0, None)
+            ax.errorbar(row["value"], at, xerr=error, elinewidth=1, capsize=0, **look)
+    ax.set(yticks=[], xlabel="points, or r")
+    ax.spines["left"].set_visible(False)
+    for verdict, look in VERDICTS.items():
+        face = "white" if look["hollow"] else "#666666"
+        style = {"color": "#666666", "mfc": face, "marker": look["marker"], "ls": ""}
+        keys.append(Line2D([], [], label=verdict, **style))
+    legend_below(figure, "estimate and 95 % interval", ncols=4, handles=keys)
     return figure
 
 
-def _signed(value: float) -> str:
-    return f"{value:+.2f}".replace("-", "−")
+@styled
+def differences(*panels: tuple[str, pd.DataFrame], paper: pd.DataFrame | None = None) -> Figure:
+    """Paired differences of NFR and Top-1 with 95 % intervals, one row a comparison; the paper's in grey.
+
+    Args:
+        panels: title, and :meth:`regnas_core.experiments.Comparison.differences`; one colour each.
+        paper: columns comparison, nfr_pct, top1_pct.
+    """
+    names = list(dict.fromkeys(name for _, table in panels for name in table["comparison"]))
+    figure, axes = new_figure(5.8, 1.25 + (0.2 + 0.16 * len(panels)) * len(names), ncols=2, sharey=True)
+    labels = {"nfr": "difference of NFR (points)", "top1": "difference of Top-1 (points)"}
+    for ax, (rate, label) in zip(axes, labels.items(), strict=True):
+        ax.axvline(0, color="black", lw=0.8, zorder=1)
+        for place, (_, table) in enumerate(panels):
+            at = table["comparison"].map(names.index) + 0.36 * (place - (len(panels) - 1) / 2)
+            look = {"ls": "", "marker": "o", "ms": 5, "elinewidth": 1, "capsize": 2}
+            ax.errorbar(table[f"{rate}_pct"], at, xerr=whiskers(table, rate), color=PRESETS[place], **look)
+        if paper is not None:
+            known = paper[paper["comparison"].isin(names)]
+            ax.scatter(known[f"{rate}_pct"], known["comparison"].map(names.index), **PAPER)
+        ax.set_xlabel(label)
+        ax.tick_params(axis="y", length=0)
+        for place in range(1, len(names)):
+            ax.axhline(place - 0.5, color="#DDDDDD", lw=0.8)
+    axes[0].set_yticks(range(len(names)), names, fontsize=8)
+    axes[0].set_ylim(len(names) - 0.5, -0.5)
+    keys = [
+        Line2D([], [], color=PRESETS[i], marker="o", ls="", label=title)
+        for i, (title, _) in enumerate(panels)
+    ]
+    if paper is not None:
+        keys.append(Line2D([], [], ls="", marker="d", ms=6, color="#999999", label="the paper (ImageNet)"))
+    legend_below(figure, "paired difference, 95 % interval, test split", handles=keys)
+    return figure
