@@ -75,7 +75,7 @@ def tabulate(
     """
     from ..workbench.tabulation import tabulate
 
-    weights = [] if training is None else [f"supernet.weights=pretrained:{training}"]
+    weights = [] if training is None else [f"supernet.weights=pretrained:{training}", "trainings=1"]
     bench = opened(preset, [*(changes or []), *weights], out)
     path = file or bench.runs / f"{bench.preset.name}-{training or 0}.npz"
     options = {"--training": training, "--networks": networks}
@@ -108,13 +108,15 @@ def search(
 ) -> None:
     """Search one target for a reference, and measure it on the test split."""
     from ..experiments import reference as find_reference
+    from ..experiments import repetitions
     from ..flips.report import format_table
     from ..search.rewards import parse_reward
     from ..workbench.protocol import run_search
 
     weights = parse_reward(reward)
-    bench = opened(preset, changes, out)
-    ref = bench.space.parse(reference) if reference else find_reference(bench)
+    first = repetitions(opened(preset, changes, out))[0]
+    bench = first.bench
+    ref = bench.space.parse(reference) if reference else find_reference(first)
     found = run_search(
         bench, weights, reference=ref, cas=cas, cost=cost, budget=budget, seed=bench.preset.seed
     )

@@ -53,7 +53,7 @@ def part(table: pd.DataFrame, which: str) -> pd.DataFrame:
 
 
 def differences(table: pd.DataFrame, pairs: Iterable[tuple[str, str]]) -> pd.DataFrame:
-    """First minus second of designs, in both super-networks: space, comparison, nfr_pct, top1_pct (points)."""
+    """First minus second of designs, in both spaces: space, comparison, nfr_pct, top1_pct (points)."""
     rows = []
     for space, part_rows in table.groupby("space", sort=False):
         rates = part_rows.set_index("design")[["nfr_pct", "top1_pct"]].astype(float)
