@@ -20,7 +20,7 @@ from .base import (
 )
 from .claims import CLAIMS, claims, named, side_by_side
 from .comparison import Comparison, Group
-from .family import Family, families, family_claims, family_pairs, fig1
+from .family import Family, families, family_claims, family_pairs, fig1, imagenet_family
 from .recipe import fig3
 from .searches import (
     appendix_b,
@@ -69,6 +69,7 @@ __all__ = [
     "fig5b",
     "firsts",
     "gap_claim",
+    "imagenet_family",
     "judge",
     "model_name",
     "named",

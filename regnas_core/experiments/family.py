@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 
 from ..errors import InfeasibleError
+from ..flips.examples import load_example
+from ..flips.intervals import rate_interval
 from ..flips.right import Right, negative_flips, orient_right
 from ..spaces.arch import Arch
 from ..workbench.trained import Job
@@ -144,6 +146,41 @@ def independent_family(bench: Workbench, budgets: Sequence[float]) -> Family:
 
 def _arch(jobs: Mapping[Repetition, Job]) -> Arch:
     return next(iter(jobs.values())).arch
+
+
+LITE = ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2")
+
+
+def imagenet_family(names: Sequence[str] = LITE) -> pd.DataFrame:
+    """Fig. 1a on ImageNet, for real: all pairs of published networks that were trained independently.
+
+    Args:
+        names: columns of :func:`regnas_core.flips.load_example`; by default EfficientNet-Lite's.
+
+    Returns:
+        The columns of :meth:`Family.pairs`, and images. These networks were trained once: intervals are of
+        images alone (Wilson).
+    """
+    example, rows = load_example("imagenet"), []
+    right = {name: (example[name] == example["label"]).to_numpy() for name in names}
+    for small, large in combinations(names, 2):
+        flips = negative_flips(*orient_right(right[small][np.newaxis], right[large][np.newaxis]))
+        low, high = rate_interval(int(flips.sum()), flips.size)
+        rows.append(
+            {
+                "family": "independent, ImageNet",
+                "small": small,
+                "large": large,
+                "steps_apart": names.index(large) - names.index(small),
+                "small_top1_pct": 100 * right[small].mean(),
+                "large_top1_pct": 100 * right[large].mean(),
+                "nfr_pct": 100 * flips.mean(),
+                "nfr_low_pct": 100 * low,
+                "nfr_high_pct": 100 * high,
+                "images": flips.size,
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def three_budgets(bench: Workbench) -> list[float]:

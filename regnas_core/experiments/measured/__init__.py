@@ -1,0 +1,81 @@
+"""Networks of once-for-all whose Top-1 was measured on ImageNet: how far may a predictor be trusted?
+
+The numbers are Intel's published search logs (DyNAS-T, Apache-2.0): 2,162 sub-networks of MobileNet-V3 (w1.0)
+at 224 pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from ...spaces import get_space
+
+FILE = Path(__file__).parent / "ofa-mbv3-w1.0.parquet"
+BANDS = ((150, 250), (250, 350), (350, 450), (450, 600))  # million MACs
+
+
+def measured_networks() -> pd.DataFrame:
+    """One row a network: ks, e, d (its genes, tuples), arch, mmacs, params, and top1_pct as it was measured.
+
+    A network that was measured several times has the mean.
+    """
+    table, space = pd.read_parquet(FILE), get_space("ofa-mbv3-w1.0", resolutions=(224,))
+    for name in ("ks", "e", "d"):
+        table[name] = [tuple(map(int, digits)) for digits in table[name]]
+    table["arch"] = [
+        str(space.arch(ks=row.ks, e=row.e, d=row.d))
+        for row in table[["ks", "e", "d"]].itertuples(index=False)
+    ]
+    firsts = table.groupby("arch", sort=False)[["ks", "e", "d", "macs", "params"]].first()
+    return firsts.assign(
+        mmacs=firsts.pop("macs") / 1e6, top1_pct=table.groupby("arch", sort=False)["top1"].mean()
+    ).reset_index()
+
+
+def agreement(table: pd.DataFrame, bands: Sequence[tuple[float, float]] = BANDS) -> pd.DataFrame:
+    """How predictions agree with measurements, over all networks and by size.
+
+    Args:
+        table: columns mmacs, top1_pct (measured), predicted_pct.
+        bands: from and to, in million MACs.
+
+    Returns:
+        One row a band, the first of all networks: band, networks, spearman with its 95 % interval (bootstrap),
+        offset_pct (mean of predicted minus measured) and left_pct: how much better the best of the band is
+        than that which the prediction prefers.
+    """
+    parts = {"all": table} | {
+        f"{low:g} to {high:g} M": table[table["mmacs"].between(low, high, inclusive="left")]
+        for low, high in bands
+    }
+    rows = []
+    for band, part in parts.items():
+        if len(part) < 10:
+            continue
+        pair = part["predicted_pct"].to_numpy(), part["top1_pct"].to_numpy()
+        found = stats.bootstrap(
+            pair,
+            lambda a, b: stats.spearmanr(a, b).statistic,
+            paired=True,
+            vectorized=False,
+            n_resamples=999,
+            method="percentile",
+            rng=np.random.default_rng(0),
+        ).confidence_interval
+        rows.append(
+            {
+                "band": band,
+                "networks": len(part),
+                "spearman": stats.spearmanr(*pair).statistic,
+                "spearman_low": found.low,
+                "spearman_high": found.high,
+                "offset_pct": (pair[0] - pair[1]).mean(),
+                "left_pct": pair[1].max() - pair[1][pair[0].argmax()],
+            }
+        )
+    return pd.DataFrame(rows)
