@@ -45,7 +45,7 @@ def agreement(table: pd.DataFrame, bands: Sequence[tuple[float, float]] = BANDS)
         bands: from and to, in million MACs.
 
     Returns:
-        One row a band, the first of all networks: band, networks, spearman with its 95 % interval (bootstrap),
+        One row a band, the first of all networks: band, networks, spearman and its 95 % interval (bootstrap),
         offset_pct (mean of predicted minus measured) and left_pct: how much better the best of the band is
         than that which the prediction prefers.
     """
