@@ -20,6 +20,7 @@ from .base import (
 )
 from .claims import CLAIMS, claims, named, side_by_side
 from .comparison import Comparison, Group
+from .controls import Controls
 from .family import Family, families, family_claims, family_pairs, fig1, imagenet_family
 from .recipe import fig3
 from .searches import (
@@ -46,6 +47,7 @@ __all__ = [
     "SIZES",
     "Clouds",
     "Comparison",
+    "Controls",
     "Family",
     "Group",
     "Repetition",

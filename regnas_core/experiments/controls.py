@@ -1,7 +1,7 @@
 """Controls: what of the low NFR of a super-network's networks do shared weights explain?
 
-Two sub-networks of one super-network share weights, but also a teacher (the largest sub-network), a recipe and
-the order of its images. So four kinds of pairs are compared, a small network and a large one each:
+Two sub-networks of one super-network share weights, but also a teacher (the largest sub-network), a recipe
+and the order of its images. So four kinds of pairs are compared, a small network and a large one each:
 
 * *one training*: both out of one super-network (what the paper compares);
 * *two trainings*: of super-networks that were trained alike, but for the seed; no weight is shared;
@@ -10,8 +10,8 @@ the order of its images. So four kinds of pairs are compared, a small network an
 
 And *same network*: one architecture, trained alone twice: what changes although nothing is different.
 
-NFR grows with the errors of both networks, so that pairs must be equal in both. For every pair that was trained
-alone, pairs of sub-networks are taken that have its two Top-1s, within 0.5 points.
+NFR grows with the errors of both networks, so that pairs must be equal in both. For every pair that was
+trained alone, pairs of sub-networks are taken that have its two Top-1s, within 0.5 points.
 """
 
 from __future__ import annotations

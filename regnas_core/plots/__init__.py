@@ -7,7 +7,7 @@ from .flips import contingency, flip_gallery
 from .pairs import families, fig1
 from .recipe import fig3
 from .rewards import chosen
-from .rows import claims, differences, platforms, supernets
+from .rows import claims, controls, differences, platforms, supernets
 from .scatter import appendix_a, fig2b, fig4a, fig4b
 from .spaces import laptop, search_spaces
 from .speed import benchmark, growth, racing
@@ -26,6 +26,7 @@ __all__ = [
     "collapse",
     "constraint",
     "contingency",
+    "controls",
     "designs",
     "differences",
     "families",

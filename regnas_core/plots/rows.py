@@ -159,3 +159,32 @@ def differences(*panels: tuple[str, pd.DataFrame], paper: pd.DataFrame | None = 
         keys.append(Line2D([], [], ls="", marker="d", ms=6, color="#999999", label="the paper (ImageNet)"))
     legend_below(figure, "paired difference, 95 % interval, test split", handles=keys)
     return figure
+
+
+@styled
+def controls(kinds: pd.DataFrame, steps: pd.DataFrame) -> Figure:
+    """NFR of pairs of equal Top-1 by what they have in common, and what each step lowers it by.
+
+    Args:
+        kinds, steps: of :class:`regnas_core.experiments.Controls`.
+    """
+    groups = list(dict.fromkeys(kinds["beside"]))
+    labels = [(beside, kind) for beside in groups for kind in kinds.loc[kinds["beside"] == beside, "kind"]]
+    figure, (ax, fall) = new_figure(7.2, 1.4 + 0.22 * len(labels), ncols=2, width_ratios=[1.2, 1])
+    for place, group in enumerate(groups):
+        rows = kinds[kinds["beside"] == group]
+        at = [labels.index((group, kind)) for kind in rows["kind"]]
+        look = {"ls": "", "marker": "o", "ms": 5, "elinewidth": 1, "capsize": 2, "color": PRESETS[place]}
+        top1 = rows.iloc[0][["small_top1_pct", "large_top1_pct"]]
+        named = "Top-1 {:.1f} and {:.1f} %".format(*top1)
+        ax.errorbar(rows["nfr_pct"], at, xerr=whiskers(rows, "nfr"), label=named, **look)
+    ax.set_yticks(range(len(labels)), [kind for _, kind in labels], fontsize=8)
+    ax.set(xlabel="NFR of the pair (%)", ylim=(len(labels) - 0.5, -0.5), xlim=(0, None))
+    places = np.arange(len(steps))
+    look = {"ls": "", "marker": "o", "ms": 5, "elinewidth": 1, "capsize": 2, "color": "black"}
+    fall.axvline(0, color="black", lw=0.8)
+    fall.errorbar(steps["nfr_fall_pct"], places, xerr=whiskers(steps, "nfr_fall"), **look)
+    fall.set_yticks(places, steps["step"], fontsize=8)
+    fall.set(xlabel="NFR falls by (points)", ylim=(len(steps) - 0.5, -0.5))
+    legend_below(figure, "pairs of equal Top-1; 95 % interval over trainings and test images", ncols=3)
+    return figure

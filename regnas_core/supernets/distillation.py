@@ -28,9 +28,10 @@ class Objective:
     on the search split, never on the test split.
 
     Attributes:
-        kind: ``"CE"``, cross entropy alone; ``"KD"``, cross entropy against a teacher's probabilities alone, by
-            which a super-network trains its sub-networks; or focal distillation by ``"FD-KL"``, the Kullback-Leibler
-            divergence of softened probabilities, or by ``"FD-LM"``, the squared distance of the logits.
+        kind: ``"CE"``, cross entropy alone; ``"KD"``, cross entropy against a teacher's probabilities alone,
+            by which a super-network trains its sub-networks; or focal distillation by ``"FD-KL"``, the
+            Kullback-Leibler divergence of softened probabilities, or by ``"FD-LM"``, the squared distance
+            of the logits.
         weight: λ, of the distillation beside the cross entropy.
         alpha: weight of every image in the distillation.
         beta: what an image that the reference gets right weighs in addition.
