@@ -185,7 +185,11 @@ def provenance(bench: Workbench, nb: Notebook, seconds: float) -> dict[str, Any]
         "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "seconds": seconds,
         "commit": _commit(),
-        "weights": {"digest": bench.net.digest(), **bench.net.info},
+        "weights": [
+            {"preset": other.name, "digest": trained.net.digest(), **trained.net.info}
+            for other in (bench, *bench.companions)
+            for trained in other.trainings
+        ],
         "data": {
             "source": bench.data.source,
             "calibration": bench.data.calibration.digest,
