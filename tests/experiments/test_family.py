@@ -9,9 +9,19 @@ import pytest
 
 from regnas_core import experiments
 
-pytestmark = pytest.mark.slow
+
+def test_independent_networks_on_imagenet_flip_as_the_papers_do():
+    table = experiments.imagenet_family()
+    assert table["nfr_pct"].round(2).tolist() == [4.09, 4.37, 4.82] and (table["images"] == 1099).all()
+    assert table[["nfr_low_pct", "nfr_high_pct"]].round(2).to_numpy().tolist() == [
+        [3.07, 5.43],
+        [3.31, 5.74],
+        [3.71, 6.25],
+    ]
+    assert (table["small_top1_pct"] < table["large_top1_pct"]).all()
 
 
+@pytest.mark.slow
 def test_all_pairs_of_a_family_are_oriented_by_accuracy(wide):
     found = experiments.families(wide)
     assert [len(family.members) for family in found] == [4, 4, 4, 4]

@@ -52,6 +52,16 @@ def by_hand(objective: Objective) -> float:
     return total / len(LOGITS)
 
 
+def test_distillation_alone_is_cross_entropy_against_the_teachers_probabilities():
+    pairs = [
+        sum(p * -math.log(q) for p, q in zip(probabilities(r), probabilities(z), strict=True))
+        for z, r in zip(LOGITS, REFERENCE, strict=True)
+    ]
+    found = focal_distillation(*tensors(), Objective("KD"))
+    assert found.item() == pytest.approx(sum(pairs) / len(pairs), rel=1e-9)
+    assert Objective("KD", weight=3).settings == {"kind": "KD"} and Objective("KD").distils
+
+
 # ── the loss ─────────────────────────────────────────────────────────────────────────────────────
 @pytest.mark.parametrize(
     "objective",
