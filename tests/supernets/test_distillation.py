@@ -185,7 +185,7 @@ def test_settings_are_what_a_kind_makes_use_of():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"kind": "KD"}, "'KD': choose one of CE, FD-KL, FD-LM"),
+        ({"kind": "LD"}, "'LD': choose one of CE, KD, FD-KL, FD-LM"),
         ({"weight": -1}, "weight=-1: expected a number of at least 0"),
         ({"alpha": math.nan}, "alpha=nan"),
         ({"beta": math.inf}, "beta=inf"),
