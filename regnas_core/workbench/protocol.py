@@ -102,11 +102,12 @@ def run_search(
         )
     log, part = result.log, bench.searched(seed)
     if reference is not None:
-        rates, predicted = ["top1_pct", "nfr_pct", "pfr_pct"], bench.store("search")
+        predicted = bench.store("search")
         known = [bench.table is not None or str(arch) in predicted for arch in result.archs]
         whole = [i for i, there in enumerate(known) if there]  # all, without racing
-        measured = bench.measure([result.archs[i] for i in whole], reference, "search", part)
-        log[rates] = measured[rates].set_axis(whole)
+        rates = bench.rates([result.archs[i] for i in whole], reference, "search", part)
+        for name, values in zip(("top1_pct", "nfr_pct"), rates, strict=True):
+            log[name] = pd.Series(100 * values, index=whole)
     write_table(log, path)
     return result
 
@@ -136,9 +137,7 @@ def get_score(
     part = bench.searched(seed)
 
     def score(archs: list[Arch]) -> np.ndarray:
-        right = bench.correct(archs, "search")[:, part]
-        ref = right[:1] & False if reference is None else bench.correct([reference], "search")[:, part]
-        return reward(right.mean(1), negative_flips(ref, right).mean(1), weights)
+        return reward(*bench.rates(archs, reference, "search", part), weights)
 
     return score
 

@@ -181,14 +181,20 @@ class Workbench:
             return slice(None)
         return np.sort(np.random.default_rng([seed, images]).choice(images, count, replace=False))
 
-    def measure(
-        self, archs: Sequence[Arch], reference: Arch, split: str, part: slice | np.ndarray = slice(None)
-    ) -> pd.DataFrame:
-        """One row an architecture: size, Top-1, and flips against ``reference`` (which plays φ1).
+    def rates(
+        self, archs: Sequence[Arch], reference: Arch | None, split: str, part: slice | np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Top-1 and NFR, fractions (M,), on some of a split's images; without a reference NFR is 0."""
+        if self.table is not None:
+            return self.table.rates(archs, reference, split, part)
+        right = self.correct(archs, split)[:, part]
+        if reference is None:
+            return right.mean(1), np.zeros(len(right))
+        return right.mean(1), negative_flips(self.correct([reference], split)[:, part], right).mean(1)
 
-        ``part`` is which of the split's images count.
-        """
-        right, ref = self.correct(archs, split)[:, part], self.correct([reference], split)[0, part]
+    def measure(self, archs: Sequence[Arch], reference: Arch, split: str) -> pd.DataFrame:
+        """One row an architecture: size, Top-1, and flips against ``reference`` (which plays φ1)."""
+        right, ref = self.correct(archs, split), self.correct([reference], split)[0]
         negative = negative_flips(ref, right).sum(1)
         return pd.DataFrame(
             {

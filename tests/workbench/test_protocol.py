@@ -47,7 +47,7 @@ def test_a_search_respects_its_limits_and_keeps_its_log(bench, reference, cas):
     kept = pd.read_parquet(path)
     pd.testing.assert_frame_equal(kept, found.log)
     measured = bench.measure(found.archs, reference, "search")
-    for column in ("arch", "top1_pct", "nfr_pct", "pfr_pct"):
+    for column in ("arch", "top1_pct", "nfr_pct"):
         assert kept[column].tolist() == measured[column].tolist()
     assert kept["score"].tolist() == pytest.approx(((kept["top1_pct"] - kept["nfr_pct"]) / 100).tolist())
     assert str(found.best) == kept["arch"][kept["score"].idxmax()]
@@ -134,7 +134,7 @@ def test_a_search_that_races_by_the_exact_bound_finds_the_same(make_bench, tmp_p
     assert raced.best == plain.best and raced.archs == plain.archs
     kept = raced.log["top1_pct"].notna()
     assert raced.log.loc[kept, "score"].tolist() == pytest.approx(plain.log.loc[kept, "score"].tolist())
-    for column in ("top1_pct", "nfr_pct", "pfr_pct"):
+    for column in ("top1_pct", "nfr_pct"):
         assert (raced.log.loc[kept, column] == plain.log.loc[kept, column]).all()
     dropped = ~kept & (raced.log["generation"] == 3)
     assert (raced.log.loc[dropped, "score"] < raced.log["score"].nlargest(3).min()).all()
