@@ -231,6 +231,16 @@ def test_the_wheel_alone_searches_a_space(light, tmp_path):
 
 
 @pytest.mark.slow
+def test_the_wheel_alone_searches_a_whole_space_as_the_readme_says(light, tmp_path):
+    text = (ROOT / "README.md").read_text("utf-8")
+    code = re.search(r"```python\n(import regnas_core as rc\n\ntable = .*?)```", text, re.DOTALL)[1]
+    assert len(code.strip().splitlines()) == 2 + 4  # the import, and four lines
+    done = run_light(light, "python", "-c", code, cwd=tmp_path)
+    assert re.fullmatch(r'\{"ks".*\} flips [1-4]\.\d\d% of the test pictures\n', done.stdout), done.stderr
+    assert "torch" not in done.stderr
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "message"),
     [

@@ -190,7 +190,7 @@ def constraint(table: TabularBenchmark, largest: float, *, progress: bool = True
     table.row(table.archs[0])  # made once, before threads ask for it
     with ThreadPoolExecutor() as pool:  # counting bits leaves Python to others
         found = list(
-            tqdm(pool.map(compare, rows), "references", len(rows), disable=not progress, leave=False)
+            tqdm(pool.map(compare, rows), "references", len(rows), leave=False, **_quiet(not progress))
         )
     return pd.DataFrame([row for row in found if row])
 
@@ -230,7 +230,7 @@ def searches(
     rewards = 100 * table.rewards("R2", reference)
     best = rewards[table.row(table.best("R2", reference, max_cost=budget))]
     rows: list[dict[str, object]] = []
-    for cas in tqdm((False, True), "searches", disable=not progress, leave=False):
+    for cas in tqdm((False, True), "searches", leave=False, **_quiet(not progress)):
         inside = reference if cas else None
         allowed = np.flatnonzero(table.within(budget, containing=inside, exclude=(reference,)))
         for seed in range(seeds):
@@ -247,6 +247,11 @@ def searches(
             ):
                 rows += _course(rewards[visits], best, {"method": method, "cas": cas, "seed": seed})
     return pd.DataFrame(rows)
+
+
+def _quiet(silent: bool) -> dict[str, bool]:
+    """Keywords of a bar; where it is wanted, the environment has its say (TQDM_DISABLE)."""
+    return {"disable": True} if silent else {}
 
 
 def _course(

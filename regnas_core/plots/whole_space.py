@@ -22,8 +22,8 @@ METHODS = {
 def _log_macs(ax, values) -> None:
     ax.set_xscale("log")
     low, high = min(values), max(values)
-    ticks = [t for t in (0.3, 0.4, 0.5, 0.6, 0.8, 1, 1.5, 2, 3, 4, 6, 8, 12, 16, 25) if low <= t <= high]
-    ax.set_xticks(ticks)
+    ticks = (0.3, 0.5, 0.8, 1, 1.5, 2, 3, 4, 6, 8, 12, 16, 25)
+    ax.set_xticks([tick for tick in ticks if low <= tick <= high])
     ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
     ax.xaxis.set_minor_locator(NullLocator())
 

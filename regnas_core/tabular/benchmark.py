@@ -284,6 +284,10 @@ def load_tabular(name: str | Path, training: int = 0) -> TabularBenchmark:
 
     Raises:
         DataError: no such table, or the file is damaged.
+
+    >>> table = load_tabular("demo")
+    >>> len(table), table.space.identity
+    (13824, 'mini-wide(tied=True)')
     """
     path = Path(name)
     if not path.suffix:
