@@ -84,7 +84,7 @@ def claims(recorded: Mapping[str, pd.DataFrame], titles: Mapping[int, str] | Non
     y, number, heads = 0.0, None, []
     for test in sorted(tests, key=lambda test: test[0]):
         if test[0] != number:
-            number, title = test[0], textwrap.wrap(titles.get(test[0], ""), 92)
+            number, title = test[0], textwrap.wrap(titles.get(test[0], ""), 66)
             heads.append((y + 0.1, number, title))
             y += 0.14 + line * len(title)
         text = textwrap.wrap(test[1], 58)

@@ -137,6 +137,9 @@ def evolve(
                 archs.append(arch)
             alive = sorted(alive)[:parents]
         if len(born) < len(wanted):
+            if space.exhausted(seen, **limits):
+                stopped = f"all {len(archs)} architectures within the limits were evaluated"
+                break
             stopped = f"generation {generation} found only {len(born)} new architectures of {len(wanted)}"
             warnings.warn(f"{space.name}: search ended early, {stopped}.", stacklevel=2)
             break

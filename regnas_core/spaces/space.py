@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from math import prod
 from types import MappingProxyType
@@ -147,6 +147,10 @@ class Space(ABC):
             ]
             total *= sum(prod(n for i, n in layers if i < depth) for depth in depths)
         return total
+
+    def exhausted(self, seen: Container[Arch], **limits: Any) -> bool:
+        """Whether all architectures within limits (of :meth:`sample`) are in ``seen``, as far as is known."""
+        return False
 
     # ── what an architecture costs and uses ──────────────────────────────────────────────────────
     def macs(self, arch: Arch) -> int:

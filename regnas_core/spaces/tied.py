@@ -5,7 +5,7 @@ The networks of a tied space are networks of the whole one: same steps, same wei
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from functools import cached_property, lru_cache
 from itertools import product
 from math import log, log1p
@@ -90,6 +90,12 @@ class TiedSpace(Space):
             if inside:
                 return inside[int(rng.random() * len(inside))]
         return super().sample(rng, **limits)
+
+    def exhausted(self, seen: Container[Arch], **limits: Any) -> bool:
+        if limits.get("cost") is not None:
+            return False
+        inside = self._inside(*(limits.get(name) for name in ("containing", "max_cost", "min_cost")))
+        return all(arch in seen for arch in inside)
 
     @lru_cache(maxsize=64)  # noqa: B019
     def _inside(self, reference: Arch | None, high: float | None, low: float | None) -> list[Arch]:
