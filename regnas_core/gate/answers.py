@@ -118,8 +118,8 @@ def _in_order(tables: Sequence[Table]) -> tuple[Rows, NDArray[Any], list[str]]:
         held = [table for table in tables if name in table.columns and name != "prediction"]
         if any(_differ(held[0].columns[name], table.columns[name]) for table in held[1:]):
             raise PredictionError(
-                f"Several tables have a column {name}, and it differs between them: their rows are not the same "
-                f"items in the same order. Join them by their ids (as --id {name})."
+                f"Several tables have a column {name}, and it differs between them: their rows are not the "
+                f"same items in the same order. Join them by their ids (as --id {name})."
             )
     rows = np.arange(len(tables[0]))
     return [rows] * len(tables), rows, ["joined by the order of rows: no column of ids was named"]
@@ -138,7 +138,7 @@ def _by_id(tables: Sequence[Table], id: str, on_missing: str) -> tuple[Rows, NDA
             problems.append(f"{table.path}: {count:,} rows without {id}")
         if count := int(column.duplicated().sum()):
             example = column[column.duplicated()].iloc[0]
-            problems.append(f"{table.path}: {count:,} rows repeat an {id}, such as {example!r}")
+            problems.append(f"{table.path}: {count:,} rows repeat an {id}, such as {example}")
     if problems:
         raise PredictionError("; ".join(problems) + ". An id must name one item.")
     index = {table: pd.Index(_column(table, id)) for table in dict.fromkeys(tables)}
@@ -202,8 +202,8 @@ def _codes(label: NDArray[Any], classes: Sequence[str] | None, path: Path) -> ND
     if classes is not None:
         codes = pd.Index(classes).get_indexer(label)
         if (unknown := label[codes < 0]).size:
-            raise PredictionError(f"{len(unknown):,} labels are none of the classes, such as {unknown[0]!r}.")
-        return codes
+            raise PredictionError(f"{len(unknown):,} labels are none of the classes, such as {unknown[0]}.")
+        return np.asarray(codes, np.int64)
     if label.dtype.kind not in "iu":
         raise PredictionError(
             f"{path} has scores, and the labels are names: give the classes' names in the scores' order "

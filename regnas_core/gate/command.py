@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ..errors import PredictionError
 from ..files import write_atomically, write_table
@@ -88,15 +88,16 @@ def write_pages(
     if flipped_csv is not None:
         parts = [flipped(release, one).assign(model=one.name) for one in release.candidates]
         write_table(pd.concat(parts, ignore_index=True), flipped_csv)
-    texts = {
-        markdown: lambda: as_markdown(release),
-        junit: lambda: as_junit(release),
-        html: lambda: as_html(release, images, image_column),
-    }
-    for path, make in texts.items():
-        if path is not None:
-            text = make()
-            write_atomically(path, lambda part, text=text: part.write_text(text, encoding="utf-8"))
+    if markdown is not None:
+        _write(markdown, as_markdown(release))
+    if junit is not None:
+        _write(junit, as_junit(release))
+    if html is not None:
+        _write(html, as_html(release, images, image_column))
+
+
+def _write(path: str | Path, text: str) -> None:
+    write_atomically(path, lambda part: part.write_text(text, encoding="utf-8"))
 
 
 def assert_no_regression(
@@ -131,7 +132,7 @@ def assert_no_regression(
     return release
 
 
-def _long(arrays: dict[str, np.ndarray], name: str) -> np.ndarray:
+def _long(arrays: dict[str, NDArray[Any]], name: str) -> NDArray[Any]:
     if len(arrays[name]) != len(arrays["baseline"]):
         sizes = f"baseline has {len(arrays['baseline']):,} items, {name} has {len(arrays[name]):,}"
         raise PredictionError(f"{sizes}; expected the same.")

@@ -6,6 +6,7 @@ import base64
 from collections.abc import Iterable
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -134,8 +135,11 @@ def _forest(slices: list[Slice], limit: float | None, most: int = 40) -> str:
     shown = sorted(slices, key=lambda s: (order[s.verdict], -s.nfr.value))[:most]
     right = max(max(s.nfr.high for s in shown), limit or 0.0) * 1.05 or 1.0
     left, wide, step = 260, 420, 24
-    at = lambda rate: left + wide * rate / right  # noqa: E731
     height = step * len(shown) + 46
+
+    def at(rate: float) -> float:
+        return left + wide * rate / right
+
     lines = [f'<line class="axis" x1="{left}" x2="{left}" y1="8" y2="{height - 34}"/>']
     for row, s in enumerate(shown):
         y, colour = 22 + step * row, COLOURS.get(s.verdict or "", "#767676")
@@ -190,7 +194,7 @@ def _pictures(table: pd.DataFrame, images: str | Path | None, column: str | None
     return f'{head}<div class="pictures">{figures}</div>'
 
 
-def _figure(row: dict, images: str | Path | None, column: str | None) -> str:
+def _figure(row: dict[str, Any], images: str | Path | None, column: str | None) -> str:
     caption = (
         f'<span class="good">{escape(str(row["label"]))}</span> → <span class="bad">'
         f"{escape(str(row['candidate']))}</span>"
@@ -200,7 +204,7 @@ def _figure(row: dict, images: str | Path | None, column: str | None) -> str:
     return f"<figure>{picture}<figcaption>{caption}</figcaption></figure>"
 
 
-def _paths(row: dict, images: str | Path | None, column: str | None) -> Iterable[Path]:
+def _paths(row: dict[str, Any], images: str | Path | None, column: str | None) -> Iterable[Path]:
     folder = Path(images) if images is not None else Path()
     if column is not None:
         yield folder / str(row[column])

@@ -40,7 +40,7 @@ class Limits:
     max_nfr: float | None = None
     max_nfr_slice: float | None = None
     min_top1_gain: float | None = None
-    golden: frozenset = frozenset()
+    golden: frozenset[Any] = frozenset()
     confidence: float = 0.95
 
     def __post_init__(self) -> None:
@@ -97,7 +97,7 @@ def read_policy(path: str | Path) -> dict[str, Any]:
     return values
 
 
-def read_ids(path: str | Path) -> frozenset:
+def read_ids(path: str | Path) -> frozenset[Any]:
     """Ids, one a line; numbers are taken for numbers.
 
     Raises:

@@ -159,7 +159,7 @@ def as_junit(release: Release) -> str:
         cases += [(s.name, s.verdict, _slice(s)) for s in one.slices if s.verdict]
         bad = sum(verdict in ("fail", "golden failure") for _, verdict, _ in cases)
         skipped = sum(verdict == "inconclusive" for _, verdict, _ in cases)
-        counts = {"tests": str(len(cases)), "failures": str(bad), "skipped": str(skipped)}
+        counts: dict[str, Any] = {"tests": str(len(cases)), "failures": str(bad), "skipped": str(skipped)}
         suite = xml.SubElement(suites, "testsuite", name=one.name, **counts)
         for name, verdict, text in cases:
             case = xml.SubElement(suite, "testcase", classname=one.name, name=name)

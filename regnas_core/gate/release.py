@@ -74,7 +74,7 @@ class Candidate:
     top_flips: float | None
     soft_flips: float | None
     slices: list[Slice]
-    golden: list
+    golden: list[Any]
     reasons: list[tuple[Verdict, str]]
     verdict: Verdict | None
     flips: NDArray[np.bool_] = field(repr=False)
@@ -142,7 +142,7 @@ def _weights(items: Items, name: str) -> NDArray[np.float64]:
     values = pd.to_numeric(_column(items, name), errors="coerce").to_numpy(dtype=float)
     if not (np.isfinite(values) & (values > 0)).all():
         raise PredictionError(f"Column {name}: weights must be positive numbers, one an item.")
-    return values
+    return np.asarray(values)
 
 
 def _column(items: Items, name: str) -> pd.Series:
@@ -175,7 +175,7 @@ def _golden(items: Items, limits: Limits) -> NDArray[np.bool_]:
     found = wanted.isin(ids)
     if not found.all():
         raise PredictionError(
-            f"{(~found).sum():,} of {len(wanted):,} golden ids are no items, such as {wanted[~found][0]!r}."
+            f"{(~found).sum():,} of {len(wanted):,} golden ids are no items, such as {wanted[~found][0]}."
         )
     return np.asarray(ids.isin(wanted))
 

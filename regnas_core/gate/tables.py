@@ -172,7 +172,7 @@ def _matrix(path: Path, lists: pa.Array) -> NDArray[Any]:
     flat = lists.flatten().to_numpy(zero_copy_only=False)
     if len(lists) == 0 or len(flat) % len(lists) or lists.null_count:
         raise PredictionError(f"{path}: scores of unequal length; expected one number a class in every row.")
-    return flat.reshape(len(lists), -1)
+    return np.asarray(flat.reshape(len(lists), -1))
 
 
 def _torch(path: Path) -> Table:
