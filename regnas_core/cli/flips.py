@@ -18,6 +18,12 @@ def flips(
         list[Path] | None,
         typer.Argument(help="A family: two or more files; in every pair the lower Top-1 comes first."),
     ] = None,
+    example: Annotated[
+        str | None,
+        typer.Option(
+            help="imagenet: real networks' answers that ship; --baseline and --candidate name them."
+        ),
+    ] = None,
     labels: Annotated[
         Path | None, typer.Option(help="File of true classes; a gate takes the baseline's column label else.")
     ] = None,
@@ -65,23 +71,29 @@ def flips(
     """
     from ..errors import PredictionError
 
-    if baseline is None and not candidate:
+    if baseline is None and not candidate and not example:
         if labels is None or not predictions:
             raise typer.BadParameter("give --baseline and --candidate, or a family's files and --labels")
         from ..flips.report import flips_command
 
         typer.echo(flips_command(labels, predictions, csv=csv, per_class=per_class, level=level))
         return
-    from ..gate.command import gate, write_pages
+    from ..errors import DataError
+    from ..gate import command
     from ..gate.limits import EXIT, USAGE
     from ..gate.pages import as_json, as_text
 
     try:
-        if baseline is None or not candidate or predictions:
+        if example:
+            old, new = command.example(example, baseline and str(baseline), [*map(str, candidate or [])])
+            id = id or "image"
+        elif baseline is None or not candidate or predictions:
             raise PredictionError("A gate takes --baseline and --candidate, and no other files.")
-        release = gate(
-            baseline,
-            candidate,
+        else:
+            old, new = baseline, candidate
+        release = command.gate(
+            old,
+            new,
             labels,
             id=id,
             on_missing=on_missing,
@@ -98,8 +110,8 @@ def flips(
             confidence=confidence,
         )
         pages = {"flipped_csv": flipped, "markdown": markdown, "junit": junit, "html": html}
-        write_pages(release, **pages, images=images, image_column=image_column)
-    except (PredictionError, OSError) as error:
+        command.write_pages(release, **pages, images=images, image_column=image_column)
+    except (PredictionError, DataError, OSError) as error:
         typer.echo(f"Error: {error}", err=True)
         raise typer.Exit(USAGE) from None
     typer.echo(as_text(release))

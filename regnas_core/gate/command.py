@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..errors import PredictionError
 from ..files import write_atomically, write_table
 from ..flips.classes import class_indices
+from ..flips.examples import load_example
 from .answers import join
 from .html import as_html
 from .limits import Limits, rate, read_ids, read_policy
@@ -21,8 +22,8 @@ from .tables import Table, read_table
 
 
 def gate(
-    baseline: str | Path,
-    candidates: Sequence[str | Path],
+    baseline: str | Path | Table,
+    candidates: Sequence[str | Path | Table],
     labels: str | Path | None = None,
     *,
     id: str | None = None,
@@ -39,7 +40,7 @@ def gate(
     """Read files of answers, join them and judge the candidates.
 
     Args:
-        baseline, candidates, labels: files, see :func:`regnas_core.gate.read_table`.
+        baseline, candidates, labels: files, see :func:`regnas_core.gate.read_table`; or tables.
         id: the column that items are joined by.
         on_missing: "refuse" or "drop" items that not all files have.
         slices: columns to slice by.
@@ -63,8 +64,8 @@ def gate(
     given = Limits(**demanded)  # wrong ones are told before files are read
     names = None if classes is None else Path(classes).read_text("utf-8").split("\n")
     items = join(
-        read_table(baseline),
-        [read_table(path) for path in candidates],
+        _table(baseline),
+        [_table(one) for one in candidates],
         None if labels is None else read_table(labels),
         id=id,
         on_missing=on_missing,
@@ -72,6 +73,28 @@ def gate(
         top=top,
     )
     return compare(items, given, slices=slices, least=least, weight=weight)
+
+
+def _table(given: str | Path | Table) -> Table:
+    return given if isinstance(given, Table) else read_table(given)
+
+
+def example(
+    name: str, baseline: str | None = None, candidates: Sequence[str] | None = None
+) -> tuple[Table, list[Table]]:
+    """Tables of an example that ships (:func:`regnas_core.flips.examples.load_example`), by networks' names.
+
+    Raises:
+        PredictionError: no such network.
+    """
+    frame = load_example(name)
+    columns = ["image", "source", "label"]
+    networks = [column for column in frame if column not in columns]
+    chosen = [baseline or networks[0], *(candidates or [f"{networks[0]}-int8", networks[1]])]
+    if unknown := [network for network in chosen if network not in networks]:
+        raise PredictionError(f"The example has no network {unknown[0]}; it has {', '.join(networks)}.")
+    tables = [Table(Path(n), frame[columns].assign(prediction=frame[n].astype(int))) for n in chosen]
+    return tables[0], tables[1:]
 
 
 def write_pages(

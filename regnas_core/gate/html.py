@@ -82,7 +82,7 @@ def _candidate(release: Release, one: Candidate, images: str | Path | None, colu
     )
     parts = [head, _cells(one), _numbers(one)]
     if one.slices:
-        parts.append(_forest(one.slices, release.limits.max_nfr_slice))
+        parts.append(_forest(one.slices, release.limits.max_nfr_slice, release.least))
     if one.golden:
         shown = ", ".join(escape(str(item)) for item in one.golden[:50])
         parts.append(f'<h2>Golden items that flip</h2><p class="bad">{shown}</p>')
@@ -129,10 +129,11 @@ def _numbers(one: Candidate) -> str:
     return f"<table>{cells}</table>"
 
 
-def _forest(slices: list[Slice], limit: float | None, most: int = 40) -> str:
+def _forest(slices: list[Slice], limit: float | None, least: int, most: int = 40) -> str:
     """Rates of the slices with their bounds, the worst first, beside each other on one axis."""
     order = {"fail": 0, "inconclusive": 1, "pass": 2, None: 3}
-    shown = sorted(slices, key=lambda s: (order[s.verdict], -s.nfr.value))[:most]
+    large = [s for s in slices if s.n >= least] or slices
+    shown = sorted(large, key=lambda s: (order[s.verdict], -s.nfr.value))[:most]
     right = max(max(s.nfr.high for s in shown), limit or 0.0) * 1.05 or 1.0
     left, wide, step = 260, 420, 24
     height = step * len(shown) + 46
@@ -149,13 +150,20 @@ def _forest(slices: list[Slice], limit: float | None, most: int = 40) -> str:
             f'stroke-width="2"/><circle cx="{at(s.nfr.value):.1f}" cy="{y}" r="4.5" fill="{colour}"/>',
             f'<text x="{left + wide + 8}" y="{y + 4}">{s.nfr.value:.1%}</text>',
         ]
-    ticks = [tick for tick in np.linspace(0, right, 5)[:-1]]
-    lines += [f'<text x="{at(t):.1f}" y="{height - 12}" text-anchor="middle">{t:.1%}</text>' for t in ticks]
+    step_of = next(s for s in (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5) if right / s <= 6)
+    lines += [
+        f'<text x="{at(t):.1f}" y="{height - 12}" text-anchor="middle">{t:.3g}</text>'.replace(
+            f"{t:.3g}<", f"{100 * t:.3g} %<"
+        )
+        for t in np.arange(0, right, step_of)
+    ]
     if limit is not None:
         lines.append(
             f'<line class="limit" x1="{at(limit):.1f}" x2="{at(limit):.1f}" y1="8" y2="{height - 34}"/>'
         )
-    rest = f" The {most} worst of {len(slices)}." if len(slices) > most else ""
+    rest = f" The {most} worst of {len(large)}." if len(large) > most else ""
+    if small := len(slices) - len(large):
+        rest += f" {small} slices of fewer than {least} items are left out."
     box = f'viewBox="0 0 {left + wide + 70} {height}" role="img" aria-label="Rates by slice"'
     return (
         '<h2>Where</h2><p class="soft">Negative flips by slice, one-sided bounds; in brackets the number '

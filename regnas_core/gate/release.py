@@ -89,12 +89,14 @@ class Release:
         limits: what was demanded.
         candidates: in the order given.
         pairs: exact paired tests between candidates: a, b, only_a, only_b (flips), p, p_holm.
+        least: items of a slice that is judged.
     """
 
     items: Items
     limits: Limits
     candidates: list[Candidate]
     pairs: pd.DataFrame
+    least: int = 20
 
     @property
     def best(self) -> Candidate:
@@ -135,7 +137,7 @@ def compare(
     parts = {name: rows for column in slices for name, rows in _parts(items, column).items()}
     golden = _golden(items, limits)
     found = [_judged(items, answers, limits, parts, least, weights, golden) for answers in items.candidates]
-    return Release(items, limits, found, _pairs(found))
+    return Release(items, limits, found, _pairs(found), least)
 
 
 def _weights(items: Items, name: str) -> NDArray[np.float64]:

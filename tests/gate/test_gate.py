@@ -276,6 +276,15 @@ def test_a_policy_file_stands_for_options(files, tmp_path, monkeypatch, capsys):
     assert rate("1.5%") == rate(0.015) == 0.015
 
 
+def test_an_example_ships(monkeypatch, capsys):
+    code, out, _ = run(monkeypatch, capsys, "--example", "imagenet", "--max-nfr", "3%", "--slice", "source")
+    assert code == 0 and "efficientnet-lite0-int8 against efficientnet-lite0: PASS" in out
+    assert "efficientnet-lite1 against efficientnet-lite0: FAIL" in out  # one of them may go
+    words = ["--example", "imagenet", "--baseline", "mcunet", "--candidate", "mcunet-int8", "--max-nfr", "1%"]
+    assert run(monkeypatch, capsys, *words)[0] == 1
+    assert run(monkeypatch, capsys, "--example", "imagenet", "--candidate", "me")[0] == 4
+
+
 # ── pages ────────────────────────────────────────────────────────────────────────────────────────
 def test_pages_and_the_last_line(files, tmp_path, monkeypatch, capsys):
     out = {kind: tmp_path / f"out.{kind}" for kind in ("csv", "md", "xml", "html")}
