@@ -13,7 +13,6 @@ HOUSE = Path(regnas_core.__file__).parent
 FLOORS = (  # a room imports from rooms of lower floors and from itself, never from its own floor or above
     ("errors", "files", "extras", "doors", "resources", "download"),  # the ground
     ("flips", "spaces", "data", "plots"),
-    ("gate",),
     ("supernets",),
     ("evaluation", "search"),
     ("costs", "tabular"),

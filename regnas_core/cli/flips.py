@@ -20,9 +20,7 @@ def flips(
     ] = None,
     example: Annotated[
         str | None,
-        typer.Option(
-            help="imagenet: real networks' answers that ship; --baseline and --candidate name them."
-        ),
+        typer.Option(help="imagenet: real networks' answers, which ship; options name networks."),
     ] = None,
     labels: Annotated[
         Path | None, typer.Option(help="File of true classes; a gate takes the baseline's column label else.")
@@ -79,9 +77,9 @@ def flips(
         typer.echo(flips_command(labels, predictions, csv=csv, per_class=per_class, level=level))
         return
     from ..errors import DataError
-    from ..gate import command
-    from ..gate.limits import EXIT, USAGE
-    from ..gate.pages import as_json, as_text
+    from ..flips.gate import command
+    from ..flips.gate.limits import EXIT, USAGE
+    from ..flips.gate.pages import as_json, as_text
 
     try:
         if example:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..errors import PredictionError
+from ...errors import PredictionError
 from .tables import Table
 
 

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from ..errors import PredictionError
+from ...errors import PredictionError
 
 SCORES = ("probabilities", "logits", "scores")
 FORMATS = ".npy, .csv, .parquet, .jsonl, .pt, or the folder of a Hugging Face data set"

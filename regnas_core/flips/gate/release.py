@@ -17,10 +17,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from ..errors import PredictionError
-from ..flips.counts import FlipCounts
-from ..flips.intervals import holm
-from ..flips.right import negative_flips
+from ...errors import PredictionError
+from ..counts import FlipCounts
+from ..intervals import holm
+from ..right import negative_flips
 from .answers import Answers, Items
 from .limits import (
     Bounded,
@@ -121,7 +121,7 @@ def compare(
     """Judge every candidate.
 
     Args:
-        items: of :func:`regnas_core.gate.answers.join`.
+        items: of :func:`regnas_core.flips.gate.answers.join`.
         limits: what is demanded; by default nothing, and there are no verdicts.
         slices: columns to slice by; ``"label"`` is the true class, and "a,b" the combinations of two columns.
         least: items of a slice, below which it is shown but not judged: it could not pass.

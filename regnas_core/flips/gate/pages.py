@@ -6,7 +6,7 @@ import json
 from typing import Any
 from xml.etree import ElementTree as xml
 
-from ..flips.intervals import rate_interval
+from ..intervals import rate_interval
 from .limits import Bounded
 from .release import Candidate, Release, Slice
 

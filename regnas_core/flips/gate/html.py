@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..flips.intervals import rate_interval
+from ..intervals import rate_interval
 from .limits import Verdict
 from .pages import RULE
 from .release import Candidate, Release, Slice, flipped
@@ -54,7 +54,7 @@ def as_html(release: Release, images: str | Path | None = None, column: str | No
     """The page.
 
     Args:
-        release: of :func:`regnas_core.gate.release.compare`.
+        release: of :func:`regnas_core.flips.gate.release.compare`.
         images: folder of the items' pictures, as ``<id>.jpg`` or .png; or what ``column`` is relative to.
         column: a column of the pictures' paths.
     """

@@ -13,7 +13,7 @@ import pytest
 
 from regnas_core import cli
 from regnas_core.errors import PredictionError
-from regnas_core.gate import (
+from regnas_core.flips.gate import (
     Limits,
     assert_no_regression,
     compare,
@@ -24,7 +24,15 @@ from regnas_core.gate import (
     read_policy,
     read_table,
 )
-from regnas_core.gate.limits import Bounded, at_least, at_most, flip_rate, gain, more_items, slices_at_most
+from regnas_core.flips.gate.limits import (
+    Bounded,
+    at_least,
+    at_most,
+    flip_rate,
+    gain,
+    more_items,
+    slices_at_most,
+)
 
 N = 400
 
@@ -320,7 +328,7 @@ def test_names_are_escaped(frames, tmp_path):
     old, new = frames
     old.assign(kind="<script>|x").to_parquet(tmp_path / "a<b.parquet")
     new.to_parquet(tmp_path / "c&d.parquet")
-    from regnas_core.gate import as_html, as_junit, as_markdown
+    from regnas_core.flips.gate import as_html, as_junit, as_markdown
 
     release = gate(tmp_path / "a<b.parquet", [tmp_path / "c&d.parquet"], slices=["kind"])
     page = as_html(release)

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from ..errors import PredictionError
+from ...errors import PredictionError
+from ..intervals import holm
 
 Verdict = Literal["pass", "fail", "golden failure", "inconclusive"]
 EXIT: dict[Verdict, int] = {"pass": 0, "fail": 1, "golden failure": 2, "inconclusive": 3}
@@ -172,8 +173,6 @@ def slices_at_most(found: Sequence[Bounded], limit: float, confidence: float) ->
     All must pass, so that each is asked at the plain confidence. One that fails fails the release, so that
     the more slices there are, the surer a failure must be (Holm).
     """
-    from ..flips.intervals import holm
-
     p = holm(np.array([_p_within(one, limit) for one in found]))
     plain = [at_most(one, limit) for one in found]
     return [

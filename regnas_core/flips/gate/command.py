@@ -9,10 +9,10 @@ from typing import Any
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..errors import PredictionError
-from ..files import write_atomically, write_table
-from ..flips.classes import class_indices
-from ..flips.examples import load_example
+from ...errors import PredictionError
+from ...files import write_atomically, write_table
+from ..classes import class_indices
+from ..examples import load_example
 from .answers import join
 from .html import as_html
 from .limits import Limits, rate, read_ids, read_policy
@@ -40,7 +40,7 @@ def gate(
     """Read files of answers, join them and judge the candidates.
 
     Args:
-        baseline, candidates, labels: files, see :func:`regnas_core.gate.read_table`; or tables.
+        baseline, candidates, labels: files, see :func:`regnas_core.flips.gate.read_table`; or tables.
         id: the column that items are joined by.
         on_missing: "refuse" or "drop" items that not all files have.
         slices: columns to slice by.
