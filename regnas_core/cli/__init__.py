@@ -30,7 +30,7 @@ def main() -> None:
         sys.exit(app(standalone_mode=False))
     except UsageError as error:  # a wrong option; 2 would say that a golden item flips
         error.show()
-        sys.exit(USAGE if "flips" in sys.argv[1:2] else error.exit_code)
+        sys.exit(USAGE if _is_flips() else error.exit_code)
     except typer.Abort:
         sys.exit(130)
     except ModuleNotFoundError as error:
@@ -44,4 +44,8 @@ def main() -> None:
 
 def _fail(error: RegnasError) -> NoReturn:
     typer.echo(f"Error: {error}", err=True)
-    sys.exit(1)
+    sys.exit(USAGE if _is_flips() else 1)  # 1 would say that a candidate fails
+
+
+def _is_flips() -> bool:
+    return sys.argv[1:2] == ["flips"]
