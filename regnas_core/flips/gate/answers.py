@@ -218,22 +218,21 @@ def _reduced(table: Table, codes: NDArray[np.int64], top: int) -> tuple[NDArray[
     assert table.scores is not None
     for block in table.scores():
         own = codes[start : start + len(block)]
-        if np.isnan(block).any():
-            raise PredictionError(
-                f"{table.path}: scores are NaN, first in row {start + int(np.isnan(block).any(1).argmax())}."
-            )
         if (own >= block.shape[1]).any():
             raise PredictionError(f"{table.path} scores {block.shape[1]} classes; a label is {own.max()}.")
-        at = np.maximum(own, 0)[:, None]
-        mine = np.take_along_axis(block, at, 1)
-        rank = (block > mine).sum(1)
-        high = block.max(1)
+        chosen = block.argmax(1)  # of a row with NaN, its place
+        high, mine = (np.take_along_axis(block, at[:, None], 1)[:, 0] for at in (chosen, np.maximum(own, 0)))
+        if (broken := np.isnan(high)).any():
+            raise PredictionError(
+                f"{table.path}: scores are NaN, first in row {start + int(broken.argmax())}."
+            )
+        rank = (block > mine[:, None]).sum(1)
         if table.kind == "logits":
             total = np.exp(block - high[:, None], dtype=np.float32).sum(1)
-            confidence, true = 1 / total, np.exp(mine[:, 0] - high) / total
+            confidence, true = 1 / total, np.exp(mine - high) / total
         else:
-            confidence, true = high, mine[:, 0]
-        parts.append((block.argmax(1), rank < top, confidence.astype(np.float32), true.astype(np.float32)))
+            confidence, true = high, mine
+        parts.append((chosen, rank < top, confidence.astype(np.float32), true.astype(np.float32)))
         start += len(block)
     if start != len(codes):
         raise PredictionError(f"{table.path} has {start:,} rows of scores; expected {len(codes):,}.")

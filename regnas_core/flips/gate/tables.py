@@ -97,8 +97,16 @@ def _of_array(path: Path, values: NDArray[Any]) -> Table:
         return Table(path, pd.DataFrame({"prediction": np.asarray(values)}))
     if values.ndim == 2 and values.dtype.kind == "f" and values.shape[1] > 1:
         starts = range(0, len(values), BLOCK)
-        blocks = lambda: (np.asarray(values[start : start + BLOCK]) for start in starts)  # noqa: E731
-        return Table(path, pd.DataFrame(index=pd.RangeIndex(len(values))), blocks)
+
+        def read(start: int) -> NDArray[Any]:
+            if not isinstance(values, np.memmap) or not values.flags.c_contiguous:
+                return values[start : start + BLOCK]
+            row = values.shape[1] * values.itemsize  # a mapped file would count as memory
+            count = min(BLOCK, len(values) - start) * values.shape[1]
+            flat = np.fromfile(path, values.dtype, count, offset=values.offset + start * row)
+            return flat.reshape(-1, values.shape[1])
+
+        return Table(path, pd.DataFrame(index=pd.RangeIndex(len(values))), lambda: map(read, starts))
     raise PredictionError(
         f"{path} holds {values.dtype} {values.shape}; expected classes (N,), or scores (N, C) as floats."
     )
