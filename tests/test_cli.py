@@ -48,7 +48,6 @@ def test_flips_prints_the_table_and_writes_csv(tmp_path):
         (["search", "--preset", "demoo"], "No preset 'demoo'"),
         (["search", "--set", "search.populaton=3"], "did you mean search.population?"),
         (["reproduce", "--only", "table9"], "Unknown item table9"),
-        (["flips", "--labels", "y.npy", "a.npy", "b.npy"], "a.npy: no such file"),
         (["search", "--set", "supernet.weights=nowhere.safetensors"], "nowhere.safetensors"),
     ],
 )
@@ -60,6 +59,15 @@ def test_a_foreseen_error_is_one_message_and_exit_code_1(arguments, message, mon
     assert stop.value.code == 1
     assert error.startswith("Error: ") and message in error
     assert "Traceback" not in error
+
+
+def test_bad_input_of_flips_is_exit_code_4(monkeypatch, capsys):
+    """1 says that a candidate fails."""
+    for words in (["--labels", "y.npy", "a.npy", "b.npy"], ["--baseline", "a.npy", "--candidate", "b.npy"]):
+        monkeypatch.setattr(sys, "argv", ["regnas", "flips", *words])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        assert stop.value.code == 4 and "a.npy: no such file" in capsys.readouterr().err
 
 
 def test_a_recorded_table_of_latencies_is_a_budget(tmp_path):

@@ -12,20 +12,27 @@ import typer
 
 from ..errors import RegnasError
 from ..extras import missing_extra
-from . import bench
+from . import bench, flips
 from .commands import app
 
-__all__ = ["app", "main"]
+__all__ = ["app", "flips", "main"]
 
 app.add_typer(bench.app, name="bench")
 
+UsageError = typer.BadParameter.__base__  # of click, or of the copy that typer has of it
+USAGE = 4  # exit code of `regnas flips` for bad input
 NEEDS = {"reproduce": ("search", "notebooks")}  # extras of a command; of others than flips, "search"
 
 
 def main() -> None:
     """Run the command line; errors that were foreseen are one message, not a traceback."""
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
+    except UsageError as error:  # a wrong option; 2 would say that a golden item flips
+        error.show()
+        sys.exit(USAGE if _is_flips() else error.exit_code)
+    except typer.Abort:
+        sys.exit(130)
     except ModuleNotFoundError as error:
         command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
         if (missing := missing_extra(error, f"regnas {command}", NEEDS.get(command, ("search",)))) is None:
@@ -37,4 +44,8 @@ def main() -> None:
 
 def _fail(error: RegnasError) -> NoReturn:
     typer.echo(f"Error: {error}", err=True)
-    sys.exit(1)
+    sys.exit(USAGE if _is_flips() else 1)  # 1 would say that a candidate fails
+
+
+def _is_flips() -> bool:
+    return sys.argv[1:2] == ["flips"]

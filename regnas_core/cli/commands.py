@@ -131,17 +131,3 @@ def search(
             table.drop(columns="arch").assign(model=["reference", "target"]).set_index("model").reset_index()
         )
     )
-
-
-@app.command()
-def flips(
-    predictions: Annotated[list[Path], typer.Argument(help="Two or more files of predicted classes.")],
-    labels: Annotated[Path, typer.Option(help="File of true classes.")],
-    csv: Annotated[Path | None, typer.Option(help="Also write the table to this file.")] = None,
-    per_class: Annotated[bool, typer.Option(help="One row a class.")] = False,
-    level: Annotated[float, typer.Option(help="Confidence level of the intervals.")] = 0.95,
-) -> None:
-    """Count negative flips between any models, from their predictions (.npy, .csv or .parquet)."""
-    from ..flips.report import flips_command
-
-    typer.echo(flips_command(labels, predictions, csv=csv, per_class=per_class, level=level))

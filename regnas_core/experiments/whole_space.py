@@ -7,7 +7,7 @@ left out. Optima are chosen on the search split and measured on the test split, 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -94,6 +94,18 @@ def optima(table: TabularBenchmark, reference: Arch, budgets: Iterable[float]) -
                     }
                 )
     return pd.DataFrame(rows)
+
+
+def each(
+    experiment: Callable[..., pd.DataFrame],
+    tables: Sequence[TabularBenchmark],
+    references: Sequence[Arch],
+    *more: object,
+) -> pd.DataFrame:
+    """An experiment on the table of every training, against its reference: with a column training."""
+    pairs = enumerate(zip(tables, references, strict=True))
+    found = [experiment(table, ref, *more).assign(training=number) for number, (table, ref) in pairs]
+    return pd.concat(found, ignore_index=True)
 
 
 def effect(

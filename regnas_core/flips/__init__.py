@@ -4,6 +4,8 @@ Arithmetic on right and wrong. It knows of no network, no super-network and no p
 torch is not installed.
 """
 
+from importlib import import_module
+
 from .classes import aligned, class_indices, predicted_classes
 from .compare import McNemar, compare_targets
 from .counts import FlipCounts, PerClass, flip_counts, nfr, orient, per_class_nfr, pfr, top1
@@ -37,9 +39,10 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    if name != "NegativeFlipRate":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from .metric import NegativeFlipRate  # needs torch
+_LAZY = {"NegativeFlipRate": "metric", "assert_no_regression": "gate", "load_example": "examples"}
 
-    return NegativeFlipRate
+
+def __getattr__(name: str) -> object:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_LAZY[name]}", __name__), name)

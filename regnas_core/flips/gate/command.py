@@ -1,0 +1,162 @@
+"""The gate as one call: from files to a release, and as an assertion for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from numpy.typing import NDArray
+
+from ...errors import PredictionError
+from ...files import write_atomically, write_table
+from ..classes import class_indices
+from ..examples import load_example
+from .answers import join
+from .html import as_html
+from .limits import Limits, rate, read_ids, read_policy
+from .pages import as_junit, as_markdown, as_text
+from .release import Release, compare, flipped
+from .tables import Table, read_table
+
+
+def gate(
+    baseline: str | Path | Table,
+    candidates: Sequence[str | Path | Table],
+    labels: str | Path | None = None,
+    *,
+    id: str | None = None,
+    on_missing: str = "refuse",
+    slices: Sequence[str] = (),
+    least: int = 20,
+    weight: str | None = None,
+    classes: str | Path | None = None,
+    top: int = 5,
+    policy: str | Path | None = None,
+    golden: str | Path | None = None,
+    **limits: str | float | None,
+) -> Release:
+    """Read files of answers, join them and judge the candidates.
+
+    Args:
+        baseline, candidates, labels: files, see :func:`regnas_core.flips.gate.read_table`; or tables.
+        id: the column that items are joined by.
+        on_missing: "refuse" or "drop" items that not all files have.
+        slices: columns to slice by.
+        least: items of a slice, below which it is not judged.
+        weight: column of the items' weights.
+        classes: file of the classes' names, one a line, in the order of scores.
+        top: k of top-k flips.
+        policy: file of limits; what is given here as well replaces its.
+        golden: file of ids that must not flip.
+        limits: max_nfr, max_nfr_slice, min_top1_gain, confidence, as 0.01 or "1%".
+
+    Raises:
+        PredictionError: whatever is wrong with files or limits.
+    """
+    if on_missing not in ("refuse", "drop"):
+        raise PredictionError(f"on_missing is {on_missing!r}; expected refuse or drop.")
+    demanded: dict[str, Any] = read_policy(policy) if policy is not None else {}
+    demanded |= {name: rate(value) for name, value in limits.items() if value is not None}
+    if golden is not None:
+        demanded["golden"] = read_ids(golden)
+    given = Limits(**demanded)  # wrong ones are told before files are read
+    names = None if classes is None else Path(classes).read_text("utf-8").split("\n")
+    items = join(
+        _table(baseline),
+        [_table(one) for one in candidates],
+        None if labels is None else read_table(labels),
+        id=id,
+        on_missing=on_missing,
+        classes=None if names is None else [name.strip() for name in names if name.strip()],
+        top=top,
+    )
+    return compare(items, given, slices=slices, least=least, weight=weight)
+
+
+def _table(given: str | Path | Table) -> Table:
+    return given if isinstance(given, Table) else read_table(given)
+
+
+def example(
+    name: str, baseline: str | None = None, candidates: Sequence[str] | None = None
+) -> tuple[Table, list[Table]]:
+    """Tables of an example that ships (:func:`regnas_core.flips.examples.load_example`), by networks' names.
+
+    Raises:
+        PredictionError: no such network.
+    """
+    frame = load_example(name)
+    columns = ["image", "source", "label"]
+    networks = [column for column in frame if column not in columns]
+    chosen = [baseline or networks[0], *(candidates or [f"{networks[0]}-int8", networks[1]])]
+    if unknown := [network for network in chosen if network not in networks]:
+        raise PredictionError(f"The example has no network {unknown[0]}; it has {', '.join(networks)}.")
+    tables = [Table(Path(n), frame[columns].assign(prediction=frame[n].astype(int))) for n in chosen]
+    return tables[0], tables[1:]
+
+
+def write_pages(
+    release: Release,
+    *,
+    flipped_csv: str | Path | None = None,
+    markdown: str | Path | None = None,
+    junit: str | Path | None = None,
+    html: str | Path | None = None,
+    images: str | Path | None = None,
+    image_column: str | None = None,
+) -> None:
+    """Write the files that are asked for."""
+    if flipped_csv is not None:
+        parts = [flipped(release, one).assign(model=one.name) for one in release.candidates]
+        write_table(pd.concat(parts, ignore_index=True), flipped_csv)
+    if markdown is not None:
+        _write(markdown, as_markdown(release))
+    if junit is not None:
+        _write(junit, as_junit(release))
+    if html is not None:
+        _write(html, as_html(release, images, image_column))
+
+
+def _write(path: str | Path, text: str) -> None:
+    write_atomically(path, lambda part: part.write_text(text, encoding="utf-8"))
+
+
+def assert_no_regression(
+    baseline: Any,
+    candidate: Any,
+    labels: Any,
+    *,
+    max_nfr: str | float,
+    min_top1_gain: str | float | None = None,
+    confidence: float = 0.95,
+) -> Release:
+    """Fail a test where a candidate breaks more than it may, or where too few items tell.
+
+    Args:
+        baseline, candidate, labels: classes (N,) of the same items in the same order.
+        max_nfr, min_top1_gain: limits, as 0.01 or "1%".
+        confidence: of the one-sided bounds.
+
+    Raises:
+        AssertionError: the verdict is not *pass*; the message says why.
+        PredictionError: arrays that are empty, of unequal length, or no classes.
+    """
+    columns = {"baseline": baseline, "candidate": candidate, "label": labels}
+    arrays = {name: class_indices(values, name) for name, values in columns.items()}
+    old = pd.DataFrame({"prediction": arrays["baseline"], "label": _long(arrays, "label")})
+    new = pd.DataFrame({"prediction": _long(arrays, "candidate")})
+    items = join(Table(Path("baseline"), old), [Table(Path("candidate"), new)])
+    asked = None if min_top1_gain is None else rate(min_top1_gain)
+    limits = Limits(max_nfr=rate(max_nfr), min_top1_gain=asked, confidence=confidence)
+    release = compare(items, limits)
+    assert release.verdict == "pass", f"\n{as_text(release)}"
+    return release
+
+
+def _long(arrays: dict[str, NDArray[Any]], name: str) -> NDArray[Any]:
+    if len(arrays[name]) != len(arrays["baseline"]):
+        sizes = f"baseline has {len(arrays['baseline']):,} items, {name} has {len(arrays[name]):,}"
+        raise PredictionError(f"{sizes}; expected the same.")
+    return arrays[name]

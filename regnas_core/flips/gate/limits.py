@@ -1,0 +1,202 @@
+"""What a release may do, and whether it does: limits, bounds, verdicts.
+
+A limit is judged by one-sided bounds at a confidence, since a rate on some items is a sample: *pass* where
+the upper bound of the rate is within the limit, *fail* where the lower bound is beyond it, else
+*inconclusive*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import ceil, sqrt
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from ...errors import PredictionError
+from ..intervals import holm
+
+Verdict = Literal["pass", "fail", "golden failure", "inconclusive"]
+EXIT: dict[Verdict, int] = {"pass": 0, "fail": 1, "golden failure": 2, "inconclusive": 3}
+USAGE = 4  # exit code of bad input
+GRAVITY: tuple[Verdict, ...] = ("pass", "inconclusive", "fail", "golden failure")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What is demanded of a candidate; what is None is not demanded.
+
+    Attributes:
+        max_nfr: negative flips, as a fraction of all items.
+        max_nfr_slice: the same, of every slice.
+        min_top1_gain: Top-1 of the candidate minus the baseline's, as a fraction.
+        golden: ids that must not flip.
+        confidence: of the one-sided bounds.
+    """
+
+    max_nfr: float | None = None
+    max_nfr_slice: float | None = None
+    min_top1_gain: float | None = None
+    golden: frozenset[Any] = frozenset()
+    confidence: float = 0.95
+
+    def __post_init__(self) -> None:
+        for name in ("max_nfr", "max_nfr_slice"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= 1:
+                raise PredictionError(f"{name} is {value}; expected a rate from 0 to 100 %, as 1% or 0.01.")
+        if self.min_top1_gain is not None and not -1 <= self.min_top1_gain <= 1:
+            raise PredictionError(f"min_top1_gain is {self.min_top1_gain}; expected -100 to 100 %, as 0.5%.")
+        if not 0.5 < self.confidence < 1:
+            raise PredictionError(f"confidence is {self.confidence}; expected above 50 and below 100 %.")
+
+    def __bool__(self) -> bool:
+        asked = (self.max_nfr, self.max_nfr_slice, self.min_top1_gain)
+        return any(limit is not None for limit in asked) or bool(self.golden)
+
+
+def rate(text: str | float) -> float:
+    """A rate as people write it: "1%" and 0.01 are one hundredth.
+
+    >>> rate("1.5%"), rate(0.015)
+    (0.015, 0.015)
+    """
+    try:
+        given = str(text).strip()
+        return float(given.removesuffix("%")) / 100 if given.endswith("%") else float(given)
+    except ValueError:
+        raise PredictionError(f"{text!r} is no rate; expected a number, as 1% or 0.01.") from None
+
+
+KEYS = ("max_nfr", "max_nfr_slice", "min_top1_gain", "golden", "confidence")
+
+
+def read_policy(path: str | Path) -> dict[str, Any]:
+    """A policy file (YAML): limits by name, as ``max_nfr: 1%``; ``golden`` is a file of ids, or a list.
+
+    Raises:
+        PredictionError: missing, no YAML, an unknown key, or a value that is no rate.
+    """
+    import yaml
+
+    path = Path(path)
+    try:
+        tree = yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise PredictionError(f"{path}: cannot be read ({error}); expected YAML, as max_nfr: 1%.") from None
+    if not isinstance(tree, dict) or (unknown := set(tree) - set(KEYS)):
+        named = ", ".join(map(str, unknown)) if isinstance(tree, dict) else type(tree).__name__
+        raise PredictionError(f"{path}: {named} is no limit; there are {', '.join(KEYS)}.")
+    golden = tree.pop("golden", None)
+    values: dict[str, Any] = {key: rate(value) for key, value in tree.items()}
+    if golden is not None:
+        values["golden"] = read_ids(path.parent / golden) if isinstance(golden, str) else frozenset(golden)
+    return values
+
+
+def read_ids(path: str | Path) -> frozenset[Any]:
+    """Ids, one a line; numbers are taken for numbers.
+
+    Raises:
+        PredictionError: missing or empty.
+    """
+    try:
+        lines = [line.strip() for line in Path(path).read_text("utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise PredictionError(f"{path}: cannot be read ({error}); expected ids, one a line.") from None
+    found = [int(line) if line.lstrip("-").isdigit() else line for line in lines if line]
+    if not found:
+        raise PredictionError(f"{path} holds no id; expected one a line.")
+    return frozenset(found)
+
+
+# ── judging ──────────────────────────────────────────────────────────────────────────────────────
+@dataclass(frozen=True)
+class Bounded:
+    """A rate with its one-sided bounds.
+
+    Attributes:
+        value, low, high: fractions; high is an upper bound at the confidence, low a lower one.
+        n: items, or for weighted ones the number of equal ones that tell as much.
+    """
+
+    value: float
+    low: float
+    high: float
+    n: float
+
+
+def flip_rate(flips: NDArray[np.bool_], weights: NDArray[np.float64] | None, confidence: float) -> Bounded:
+    """Share of items that flip, with exact bounds (Clopper and Pearson); weighted: by effective number."""
+    if weights is None:
+        n, count = float(len(flips)), float(flips.sum())
+    else:
+        n = float(weights.sum() ** 2 / (weights**2).sum())
+        count = n * float(weights[flips].sum() / weights.sum())
+    low = float(stats.beta.ppf(1 - confidence, count, n - count + 1)) if count > 0 else 0.0
+    high = float(stats.beta.ppf(confidence, count + 1, n - count)) if count < n else 1.0
+    return Bounded(count / n, low, high, n)
+
+
+def gain(
+    old: NDArray[np.bool_],
+    new: NDArray[np.bool_],
+    weights: NDArray[np.float64] | None,
+    confidence: float,
+) -> Bounded:
+    """Top-1 of the new minus the old, of paired items, with bounds by Bonett and Price (2012)."""
+    share = np.full(len(old), 1 / len(old)) if weights is None else weights / weights.sum()
+    n = 1 / float((share**2).sum())
+    up, down = n * float(share[new & ~old].sum()), n * float(share[old & ~new].sum())
+    p, q = (up + 1) / (n + 2), (down + 1) / (n + 2)
+    half = float(stats.norm.ppf(confidence)) * sqrt((p + q - (p - q) ** 2) / (n + 2))
+    return Bounded((up - down) / n, p - q - half, p - q + half, n)
+
+
+def at_most(found: Bounded, limit: float) -> Verdict:
+    """Whether a rate is within a limit."""
+    return "pass" if found.high <= limit else "fail" if found.low > limit else "inconclusive"
+
+
+def at_least(found: Bounded, limit: float) -> Verdict:
+    """Whether a gain reaches a limit."""
+    return "pass" if found.low >= limit else "fail" if found.high < limit else "inconclusive"
+
+
+def slices_at_most(found: Sequence[Bounded], limit: float, confidence: float) -> list[Verdict]:
+    """Whether the rates of several slices are within a limit, one verdict each.
+
+    All must pass, so that each is asked at the plain confidence. One that fails fails the release, so that
+    the more slices there are, the surer a failure must be (Holm).
+    """
+    p = holm(np.array([_p_within(one, limit) for one in found]))
+    plain = [at_most(one, limit) for one in found]
+    return [
+        "fail" if value < 1 - confidence else "inconclusive" if verdict == "fail" else verdict
+        for value, verdict in zip(p, plain, strict=True)
+    ]
+
+
+def _p_within(found: Bounded, limit: float) -> float:
+    """Chance of as many flips as there are, or more, if the true rate were the limit."""
+    count = found.value * found.n
+    return float(stats.beta.cdf(limit, count, found.n - count + 1)) if count > 0 else 1.0
+
+
+def more_items(found: Bounded, limit: float, confidence: float) -> int | None:
+    """How many more items would decide, if the rate stays what it is; None where it is the limit itself."""
+    distance = abs(found.value - limit)
+    if distance == 0:
+        return None
+    spread = max(found.value * (1 - found.value), limit * (1 - limit), 1e-9)
+    needed = float(stats.norm.ppf(confidence)) ** 2 * spread / distance**2
+    return max(1, ceil(needed - found.n))
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """The gravest of them; pass where there is none."""
+    return max(verdicts, key=GRAVITY.index, default="pass")

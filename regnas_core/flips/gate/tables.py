@@ -1,0 +1,197 @@
+"""Files of answers, as people keep them.
+
+A table has a row an item and columns ``prediction`` (classes, as numbers or names) or ``probabilities``,
+``logits`` or ``scores`` (a list of numbers each), ``label`` in the baseline's table or in one of its own, an
+id, and whatever items are sliced by. Scores are read a block at a time: a million rows of a thousand classes
+never lie in memory.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from ...errors import PredictionError
+
+SCORES = ("probabilities", "logits", "scores")
+FORMATS = ".npy, .csv, .parquet, .jsonl, .pt, or the folder of a Hugging Face data set"
+BLOCK = 16_384  # rows whose scores are in memory at a time
+
+Blocks = Iterator[NDArray[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A file as it was read.
+
+    Attributes:
+        path: where.
+        columns: everything but scores, a row an item.
+        scores: gives blocks of scores (B, C), in order; None where the file has none.
+        kind: "probabilities", "logits" or "scores".
+    """
+
+    path: Path
+    columns: pd.DataFrame
+    scores: Callable[[], Blocks] | None = None
+    kind: str = "scores"
+
+    def __len__(self) -> int:
+        return len(self.columns)
+
+
+def read_table(path: str | Path) -> Table:
+    """A file of answers.
+
+    Args:
+        path: .npy of classes (N,) or scores (N, C); .csv; .parquet; .jsonl; .pt of a tensor or a dictionary
+            of tensors; or a folder that ``datasets.Dataset.save_to_disk`` wrote. A .csv of one column may
+            lack a header.
+
+    Raises:
+        PredictionError: missing, unreadable, or empty.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise PredictionError(f"{path}: no such file; expected {FORMATS}.")
+    readers = {
+        ".npy": _npy,
+        ".csv": _csv,
+        ".parquet": _parquet,
+        ".jsonl": _jsonl,
+        ".pt": _torch,
+        ".pth": _torch,
+    }
+    reader = _arrow if path.is_dir() else readers.get(path.suffix.lower())
+    if reader is None:
+        raise PredictionError(f"{path}: unknown kind of file; expected {FORMATS}.")
+    try:
+        table = reader(path)
+    except PredictionError:
+        raise
+    except ModuleNotFoundError:
+        raise
+    except Exception as error:  # whatever a damaged file makes a reader raise
+        raise PredictionError(f"{path}: cannot be read ({type(error).__name__}: {error}).") from error
+    if not len(table):
+        raise PredictionError(f"{path} is empty: there is nothing to compare.")
+    return table
+
+
+def _npy(path: Path) -> Table:
+    values = np.load(path, mmap_mode="r", allow_pickle=False)
+    return _of_array(path, values)
+
+
+def _of_array(path: Path, values: NDArray[Any]) -> Table:
+    if values.ndim == 1:
+        return Table(path, pd.DataFrame({"prediction": np.asarray(values)}))
+    if values.ndim == 2 and values.dtype.kind == "f" and values.shape[1] > 1:
+        starts = range(0, len(values), BLOCK)
+
+        def read(start: int) -> NDArray[Any]:
+            if not isinstance(values, np.memmap) or not values.flags.c_contiguous:
+                return values[start : start + BLOCK]
+            row = values.shape[1] * values.itemsize  # a mapped file would count as memory
+            count = min(BLOCK, len(values) - start) * values.shape[1]
+            flat = np.fromfile(path, values.dtype, count, offset=values.offset + start * row)
+            return flat.reshape(-1, values.shape[1])
+
+        return Table(path, pd.DataFrame(index=pd.RangeIndex(len(values))), lambda: map(read, starts))
+    raise PredictionError(
+        f"{path} holds {values.dtype} {values.shape}; expected classes (N,), or scores (N, C) as floats."
+    )
+
+
+def _csv(path: Path) -> Table:
+    frame = pd.read_csv(path, skip_blank_lines=True)
+    if frame.shape[1] == 1 and "prediction" not in frame and "label" not in frame:
+        head = pd.to_numeric(pd.Series(frame.columns), errors="coerce")
+        if head.notna().all():  # one column of numbers without a header
+            frame = pd.read_csv(path, header=None)
+        frame.columns = ["prediction"]
+    return _split(path, frame)
+
+
+def _jsonl(path: Path) -> Table:
+    return _split(path, pd.read_json(path, lines=True))
+
+
+def _split(path: Path, frame: pd.DataFrame) -> Table:
+    """A frame in memory, its scores apart."""
+    frame.columns = [str(name).strip() for name in frame.columns]
+    known = [name for name in SCORES if name in frame]
+    if not known:
+        return Table(path, frame)
+    values = frame.pop(known[0])
+    if isinstance(values.iloc[0], str):  # of a .csv
+        values = values.map(json.loads)
+    starts = range(0, len(values), BLOCK)
+    blocks = lambda: (np.array(values.iloc[s : s + BLOCK].tolist(), float) for s in starts)  # noqa: E731
+    return Table(path, frame, blocks, known[0])
+
+
+def _parquet(path: Path) -> Table:
+    file = pq.ParquetFile(path)
+    names = file.schema_arrow.names
+    known = [name for name in SCORES if name in names]
+    frame = file.read([name for name in names if name not in known]).to_pandas()
+    if not known:
+        return Table(path, frame)
+    frame = frame if len(frame.columns) else pd.DataFrame(index=pd.RangeIndex(file.metadata.num_rows))
+
+    def blocks() -> Blocks:
+        for batch in pq.ParquetFile(path).iter_batches(BLOCK, columns=known[:1]):
+            yield _matrix(path, batch.column(0))
+
+    return Table(path, frame, blocks, known[0])
+
+
+def _arrow(path: Path) -> Table:
+    """A data set of Hugging Face: arrow streams in the order that its state.json has."""
+    state = path / "state.json"
+    if not state.is_file():
+        raise PredictionError(f"{path}: no state.json; expected a folder that Dataset.save_to_disk wrote.")
+    files = [path / entry["filename"] for entry in json.loads(state.read_text("utf-8"))["_data_files"]]
+    tables = [pa.ipc.open_stream(pa.memory_map(str(file))).read_all() for file in files]
+    table = pa.concat_tables(tables)
+    known = [name for name in SCORES if name in table.column_names]
+    frame = table.drop_columns(known).to_pandas()
+    if not known:
+        return Table(path, frame)
+
+    def blocks() -> Blocks:
+        for batch in table.select(known[:1]).to_batches(BLOCK):
+            yield _matrix(path, batch.column(0))
+
+    return Table(path, frame, blocks, known[0])
+
+
+def _matrix(path: Path, lists: pa.Array) -> NDArray[Any]:
+    flat = lists.flatten().to_numpy(zero_copy_only=False)
+    if len(lists) == 0 or len(flat) % len(lists) or lists.null_count:
+        raise PredictionError(f"{path}: scores of unequal length; expected one number a class in every row.")
+    return np.asarray(flat.reshape(len(lists), -1))
+
+
+def _torch(path: Path) -> Table:
+    import torch
+
+    found = torch.load(path, map_location="cpu", weights_only=True)
+    if isinstance(found, dict):
+        known = [name for name in SCORES if name in found]
+        columns = {k: v.numpy() for k, v in found.items() if k not in known and getattr(v, "ndim", 0) == 1}
+        scores = _of_array(path, found[known[0]].float().numpy()).scores if known else None
+        length = len(next(iter(columns.values()))) if columns else len(found[known[0]])
+        frame = pd.DataFrame(columns, index=pd.RangeIndex(length))
+        return Table(path, frame, scores, known[0] if known else "scores")
+    return _of_array(path, found.float().numpy() if found.is_floating_point() else found.numpy())

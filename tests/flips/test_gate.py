@@ -1,0 +1,371 @@
+"""gate: from files to verdicts, exit codes and pages; and what is refused."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from xml.etree import ElementTree as xml
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from regnas_core import cli
+from regnas_core.errors import PredictionError
+from regnas_core.flips.gate import (
+    Limits,
+    assert_no_regression,
+    compare,
+    flipped,
+    gate,
+    join,
+    rate,
+    read_policy,
+    read_table,
+)
+from regnas_core.flips.gate.limits import (
+    Bounded,
+    at_least,
+    at_most,
+    flip_rate,
+    gain,
+    more_items,
+    slices_at_most,
+)
+
+N = 400
+
+
+@pytest.fixture
+def frames() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """A baseline with labels, and a candidate: 300 of 400 right, and 5 negative, 25 positive flips."""
+    label = np.arange(N) % 10
+    old, new = label.copy(), label.copy()
+    old[:100] += 1
+    new[25:100] += 1
+    new[100:105] += 2
+    columns = {
+        "item": np.arange(N) + 1000,
+        "label": label,
+        "kind": np.where(np.arange(N) % 4, "day", "night"),
+    }
+    baseline = pd.DataFrame({**columns, "prediction": old % 10})
+    return baseline, pd.DataFrame({"item": columns["item"], "prediction": new % 10})
+
+
+@pytest.fixture
+def files(frames, tmp_path) -> tuple[Path, Path]:
+    paths = tmp_path / "old.parquet", tmp_path / "new.parquet"
+    for frame, path in zip(frames, paths, strict=True):
+        frame.to_parquet(path)
+    return paths
+
+
+def run(monkeypatch, capsys, *words) -> tuple[int, str, str]:
+    monkeypatch.setattr(sys, "argv", ["regnas", "flips", *map(str, words)])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    said = capsys.readouterr()
+    return end.value.code or 0, said.out, said.err
+
+
+# ── counting ─────────────────────────────────────────────────────────────────────────────────────
+def test_flips_count_from_the_baseline_even_to_a_worse_candidate(files):
+    old, new = files
+    one = gate(old, [new]).candidates[0]
+    assert (one.counts.negative, one.counts.positive) == (5, 25) and one.verdict is None
+    labels = old  # a file of labels may have more columns
+    back = gate(new, [old], labels).candidates[0]
+    assert (back.counts.negative, back.counts.positive) == (25, 5)
+    assert back.counts.target_top1 < back.counts.reference_top1
+    assert one.churn == pytest.approx(30 / N) and one.top_flips is None and one.soft_flips is None
+
+
+def test_rows_in_another_order_are_joined_by_id_and_refused_without(frames, tmp_path):
+    old, new = frames
+    old.to_parquet(tmp_path / "old.parquet")
+    new.sample(frac=1, random_state=0).to_parquet(tmp_path / "new.parquet")
+    joined = gate(tmp_path / "old.parquet", [tmp_path / "new.parquet"], id="item")
+    assert joined.candidates[0].counts.negative == 5 and joined.items.notes == ["joined by item"]
+    with pytest.raises(PredictionError, match=r"column item, and it differs .* --id item"):
+        gate(tmp_path / "old.parquet", [tmp_path / "new.parquet"])
+
+
+def test_ids_are_strict(frames, tmp_path):
+    old, new = frames
+    old.to_parquet(tmp_path / "old.parquet")
+    for name, changed, message in (
+        ("twice", pd.concat([new, new[:3]]), r"3 rows repeat an item, such as 1000"),
+        ("missing", new.assign(item=new["item"].where(new["item"] != 1003)), r"1 rows without item"),
+        ("fewer", new[7:], r"beyond the 393 that all have: .*old.parquet 7"),
+        ("others", new.assign(item=new["item"] + 10_000), r"beyond the 0 that all have"),
+    ):
+        changed.to_parquet(tmp_path / f"{name}.parquet")
+        with pytest.raises(PredictionError, match=message):
+            gate(tmp_path / "old.parquet", [tmp_path / f"{name}.parquet"], id="item")
+    dropped = gate(tmp_path / "old.parquet", [tmp_path / "fewer.parquet"], id="item", on_missing="drop")
+    assert len(dropped.items) == 393 and "left out" in dropped.items.notes[1]
+    with pytest.raises(PredictionError, match="no item that all tables have"):
+        gate(tmp_path / "old.parquet", [tmp_path / "others.parquet"], id="item", on_missing="drop")
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet", "jsonl", "npy", "pt", "folder"])
+def test_every_format_says_the_same(frames, tmp_path, suffix):
+    old, new = frames
+    np.save(tmp_path / "y.npy", old["label"])
+    path = tmp_path / f"new.{suffix}"
+    if suffix == "csv":
+        new.to_csv(path, index=False)
+    elif suffix == "parquet":
+        new.to_parquet(path)
+    elif suffix == "jsonl":
+        new.to_json(path, orient="records", lines=True)
+    elif suffix == "npy":
+        np.save(path, new["prediction"])
+    elif suffix == "pt":
+        torch = pytest.importorskip("torch")
+        torch.save(torch.tensor(new["prediction"].to_numpy()), path)
+    else:
+        pa = pytest.importorskip("pyarrow")
+        path.mkdir()
+        table = pa.Table.from_pandas(new, preserve_index=False)
+        with (
+            pa.OSFile(str(path / "data-00000-of-00001.arrow"), "wb") as sink,
+            pa.ipc.new_stream(sink, table.schema) as out,
+        ):
+            out.write_table(table)
+        (path / "state.json").write_text(
+            json.dumps({"_data_files": [{"filename": "data-00000-of-00001.arrow"}]})
+        )
+    np.save(tmp_path / "old.npy", old["prediction"])
+    found = gate(tmp_path / "old.npy", [path], tmp_path / "y.npy").candidates[0]
+    assert (found.counts.negative, found.counts.positive) == (5, 25)
+
+
+@pytest.mark.parametrize("kind", ["probabilities", "logits"])
+def test_scores_give_classes_top_k_and_soft_flips(tmp_path, kind):
+    rng = np.random.default_rng(0)
+    label, logits = rng.integers(0, 6, 300), rng.normal(0, 2, (2, 300, 6))
+    p = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    for name, scores in zip(("old", "new"), p if kind == "probabilities" else logits, strict=True):
+        pd.DataFrame({"label": label, kind: list(scores)}).to_parquet(tmp_path / f"{name}.parquet")
+    one = gate(tmp_path / "old.parquet", [tmp_path / "new.parquet"], top=2).candidates[0]
+    right = p.argmax(-1) == label
+    assert one.counts.negative == (right[0] & ~right[1]).sum()
+    own = np.take_along_axis(p, np.broadcast_to(label[:, None], (2, 300, 1)), -1)
+    near = (p > own).sum(-1) < 2
+    assert one.top_flips == pytest.approx((near[0] & ~near[1]).mean())
+    loss = np.clip(own[0, :, 0] - own[1, :, 0], 0, None)
+    assert one.soft_flips == pytest.approx(loss.mean(), abs=1e-6)
+    confidence = flipped(compare(join(*_tables(tmp_path))), one)["confidence"].to_numpy()
+    assert (np.diff(confidence) <= 0).all() and confidence.max() <= 1
+
+
+def _tables(folder: Path):
+    return read_table(folder / "old.parquet"), [read_table(folder / "new.parquet")]
+
+
+def test_names_of_classes_stand_for_scores(tmp_path):
+    pd.DataFrame({"label": ["cat", "dog"], "prediction": ["cat", "dog"]}).to_csv(
+        tmp_path / "old.csv", index=False
+    )
+    np.save(tmp_path / "new.npy", np.array([[0.9, 0.1], [0.8, 0.2]]))
+    (tmp_path / "classes.txt").write_text("cat\ndog\n")
+    one = gate(tmp_path / "old.csv", [tmp_path / "new.npy"], classes=tmp_path / "classes.txt").candidates[0]
+    assert one.counts.negative == 1
+    with pytest.raises(PredictionError, match="--classes"):
+        gate(tmp_path / "old.csv", [tmp_path / "new.npy"])
+
+
+# ── verdicts ─────────────────────────────────────────────────────────────────────────────────────
+def test_bounds_are_exact_and_one_sided():
+    found = flip_rate(np.arange(100) < 3, None, 0.95)
+    assert (found.value, found.n) == (0.03, 100)
+    assert found.high == pytest.approx(0.0757, abs=1e-4) and found.low == pytest.approx(0.0082, abs=1e-4)
+    assert flip_rate(np.zeros(50, bool), None, 0.95).low == 0
+    same = flip_rate(np.arange(100) < 3, np.full(100, 7.0), 0.95)
+    assert (same.value, same.high) == pytest.approx((found.value, found.high))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("true", [0.005, 0.02, 0.1])
+def test_a_verdict_is_wrong_as_rarely_as_it_says(true):
+    rng, limit = np.random.default_rng(0), true
+    drawn = [flip_rate(rng.random(800) < true, None, 0.95) for _ in range(400)]
+    wrong = [at_most(one, limit * (1 + 1e-9)) == "fail" for one in drawn]
+    passed = [at_most(one, limit * (1 - 1e-9)) == "pass" for one in drawn]
+    assert np.mean(wrong) <= 0.08 and np.mean(passed) <= 0.08
+
+
+def test_verdicts_lie_between_the_bounds():
+    one = Bounded(0.02, 0.01, 0.03, 1000)
+    assert [at_most(one, x) for x in (0.04, 0.02, 0.005)] == ["pass", "inconclusive", "fail"]
+    assert [at_least(one, x) for x in (0.005, 0.02, 0.04)] == ["pass", "inconclusive", "fail"]
+    assert more_items(one, 0.025, 0.95) > 1000 and more_items(one, 0.02, 0.95) is None
+
+
+def test_the_more_slices_the_surer_a_failure_must_be():
+    bad = flip_rate(np.arange(100) < 10, None, 0.95)
+    good = flip_rate(np.zeros(100, bool), None, 0.95)
+    assert slices_at_most([bad], 0.05, 0.95) == ["fail"]
+    assert slices_at_most([bad] + [good] * 9, 0.05, 0.95) == ["inconclusive"] + ["pass"] * 9
+
+
+def test_gains_are_paired():
+    old, new = np.arange(1000) < 700, np.arange(1000) < 720
+    found = gain(old, new, None, 0.95)
+    assert found.value == pytest.approx(0.02) and 0.01 < found.low < 0.02 < found.high < 0.03
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        ((), 0),
+        (("--max-nfr", "5%"), 0),
+        (("--max-nfr", "0.3%"), 1),
+        (("--max-nfr", "1.5%"), 3),
+        (("--min-top1-gain", "2%"), 0),
+        (("--min-top1-gain", "20%"), 1),
+        (("--max-nfr-slice", "10%", "--slice", "kind"), 0),
+        (("--max-nfr-slice", "0.1%", "--slice", "kind,label"), 3),
+        (("--max-nfr", "120%"), 4),
+        (("--max-nfr", "much"), 4),
+        (("--slice", "nothing"), 4),
+        (("--max-nfr-slice", "1%"), 4),
+        (("--no-such-option",), 4),
+        (("--id", "nothing"), 4),
+        (("--confidence", "20%", "--max-nfr", "1%"), 4),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
+)
+def test_exit_codes(files, monkeypatch, capsys, options, code):
+    words = ["--baseline", files[0], "--candidate", files[1], *options]
+    found, out, err = run(monkeypatch, capsys, *words)
+    assert found == code, (out, err)
+    assert ("Error:" in err) == (code == 4)
+
+
+def test_golden_items_must_not_flip(files, tmp_path, monkeypatch, capsys):
+    words = [
+        "--baseline",
+        files[0],
+        "--candidate",
+        files[1],
+        "--id",
+        "item",
+        "--golden",
+        tmp_path / "golden.txt",
+    ]
+    for ids, code in (("1100\n1200\n", 2), ("1200\n1300\n", 0), ("1200\n7\n", 4)):
+        (tmp_path / "golden.txt").write_text(ids)
+        found, out, err = run(monkeypatch, capsys, *words)
+        assert found == code, (out, err)
+    assert "1 of 2 golden ids are no items, such as 7" in err
+
+
+def test_a_policy_file_stands_for_options(files, tmp_path, monkeypatch, capsys):
+    (tmp_path / "golden.txt").write_text("1100\n")
+    (tmp_path / "policy.yaml").write_text("max_nfr: 5%\nmin_top1_gain: 0.01\ngolden: golden.txt\n")
+    words = [
+        "--baseline",
+        files[0],
+        "--candidate",
+        files[1],
+        "--id",
+        "item",
+        "--policy",
+        tmp_path / "policy.yaml",
+    ]
+    assert run(monkeypatch, capsys, *words)[0] == 2
+    (tmp_path / "policy.yaml").write_text("max_flips: 5%\n")
+    with pytest.raises(PredictionError, match=r"max_flips is no limit; there are max_nfr"):
+        read_policy(tmp_path / "policy.yaml")
+    assert rate("1.5%") == rate(0.015) == 0.015
+
+
+def test_an_example_ships(monkeypatch, capsys):
+    code, out, _ = run(monkeypatch, capsys, "--example", "imagenet", "--max-nfr", "3%", "--slice", "source")
+    assert code == 0 and "efficientnet-lite0-int8 against efficientnet-lite0: PASS" in out
+    assert "efficientnet-lite1 against efficientnet-lite0: FAIL" in out  # one of them may go
+    words = ["--example", "imagenet", "--baseline", "mcunet", "--candidate", "mcunet-int8", "--max-nfr", "1%"]
+    assert run(monkeypatch, capsys, *words)[0] == 1
+    assert run(monkeypatch, capsys, "--example", "imagenet", "--candidate", "me")[0] == 4
+
+
+# ── pages ────────────────────────────────────────────────────────────────────────────────────────
+def test_pages_and_the_last_line(files, tmp_path, monkeypatch, capsys):
+    out = {kind: tmp_path / f"out.{kind}" for kind in ("csv", "md", "xml", "html")}
+    words = ["--baseline", files[0], "--candidate", files[1], "--id", "item", "--slice", "kind"]
+    words += ["--max-nfr", "1.5%", "--max-nfr-slice", "20%", "--json", "--flipped", out["csv"]]
+    words += ["--markdown", out["md"], "--junit", out["xml"], "--html", out["html"]]
+    code, text, _ = run(monkeypatch, capsys, *words)
+    last = json.loads(text.splitlines()[-1])
+    assert code == 3 and last["verdict"] == "inconclusive"
+    keys = {
+        "n",
+        "negative",
+        "positive",
+        "nfr",
+        "nfr_low",
+        "nfr_high",
+        "baseline_top1",
+        "candidate_top1",
+        "slices",
+    }
+    assert keys <= set(last) and (last["n"], last["negative"], last["nfr"]) == (N, 5, 5 / N)
+    assert {one["slice"]: one["n"] for one in last["slices"]} == {"kind=day": 300, "kind=night": 100}
+    assert pd.read_csv(out["csv"])["id"].tolist() == [1100, 1101, 1102, 1103, 1104]
+    assert "| new | **inconclusive** | 5 (1.25%)" in out["md"].read_text()
+    suite = xml.parse(out["xml"]).getroot()[0]
+    assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("4", "0", "1")
+    page = out["html"].read_text()
+    assert "cannot be judged yet" in page and "kind=night (100)" in page and "more items would decide" in page
+    assert "<script" not in page and "http" not in page.replace("http-equiv", "")
+
+
+def test_names_are_escaped(frames, tmp_path):
+    old, new = frames
+    old.assign(kind="<script>|x").to_parquet(tmp_path / "a<b.parquet")
+    new.to_parquet(tmp_path / "c&d.parquet")
+    from regnas_core.flips.gate import as_html, as_junit, as_markdown
+
+    release = gate(tmp_path / "a<b.parquet", [tmp_path / "c&d.parquet"], slices=["kind"])
+    page = as_html(release)
+    assert "<script>" not in page and "a&lt;b" in page and "c&amp;d" in page
+    assert "\\|x" in as_markdown(release) and xml.fromstring(as_junit(release)) is not None
+
+
+def test_candidates_are_compared_image_by_image(frames, files, tmp_path):
+    _, new = frames
+    worse = new.assign(prediction=new["prediction"].where(new.index < 300, (new["prediction"] + 1) % 10))
+    worse.to_parquet(tmp_path / "worse.parquet")
+    release = gate(files[0], [tmp_path / "worse.parquet", files[1]], max_nfr="5%")
+    assert [one.verdict for one in release.candidates] == ["fail", "pass"]
+    assert release.best.name == "new" and release.verdict == "pass"
+    (pair,) = release.pairs.itertuples()
+    assert (pair.only_a, pair.only_b) == (100, 0) and pair.p_holm < 1e-6
+
+
+def test_weights_count(files, tmp_path, frames):
+    old, _ = frames
+    old.assign(weight=np.where(old["item"] < 1105, 3.0, 1.0)).to_parquet(tmp_path / "weighted.parquet")
+    one = gate(tmp_path / "weighted.parquet", [files[1]], id="item", weight="weight").candidates[0]
+    assert one.nfr.value == pytest.approx(15 / (N + 2 * 105)) and one.counts.negative == 5
+    with pytest.raises(PredictionError, match="weights must be positive"):
+        old.assign(weight=0.0).to_parquet(tmp_path / "zero.parquet")
+        gate(tmp_path / "zero.parquet", [files[1]], id="item", weight="weight")
+
+
+def test_an_assertion_for_tests(frames):
+    old, new = frames
+    arrays = old["prediction"].to_numpy(), new["prediction"].to_numpy(), old["label"].to_numpy()
+    assert assert_no_regression(*arrays, max_nfr="5%").verdict == "pass"
+    with pytest.raises(AssertionError, match=r"1\.25% found"):
+        assert_no_regression(*arrays, max_nfr="1%")
+    with pytest.raises(PredictionError, match="expected the same"):
+        assert_no_regression(arrays[0], arrays[1][:-1], arrays[2], max_nfr="1%")
+    with pytest.raises(PredictionError, match="empty"):
+        assert_no_regression([], [], [], max_nfr="1%")
+    with pytest.raises(PredictionError, match="confidence"):
+        Limits(confidence=1.0)
