@@ -148,7 +148,7 @@ class Space(ABC):
             total *= sum(prod(n for i, n in layers if i < depth) for depth in depths)
         return total
 
-    def exhausted(self, seen: Container[Arch], **limits: Any) -> bool:
+    def exhausted(self, seen: Container[Arch | None], **limits: Any) -> bool:
         """Whether all architectures within limits (of :meth:`sample`) are in ``seen``, as far as is known."""
         return False
 
