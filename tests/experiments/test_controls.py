@@ -1,0 +1,100 @@
+"""controls: pairs of equal Top-1, and what each step between them takes away."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace as Plain
+
+import numpy as np
+import pytest
+
+from regnas_core.errors import PresetError
+from regnas_core.experiments import Controls, Repetition, controls
+
+NETWORKS, IMAGES = 600, 4000
+
+
+class Stub(Plain):
+    """A plain namespace that can be a key."""
+
+    __hash__ = object.__hash__
+
+
+def bench(trainings: int = 3, *, tables: bool = True) -> Stub:
+    """Super-networks of which it is known what their networks share: images are right by one threshold each,
+    of a difficulty that is half everybody's and half a training's own."""
+    labels = np.zeros(IMAGES, int)
+    common = np.random.default_rng(9).normal(size=IMAGES)
+    top = Stub(preset=Stub(seed=0))
+    top.trainings = []
+    for k in range(trainings):
+        own = np.random.default_rng(k).normal(size=IMAGES)
+        skill = np.linspace(-0.5, 1.5, NETWORKS)[:, None]
+        noise = 0.1 * np.random.default_rng([k, 1]).normal(size=(NETWORKS, IMAGES))
+        right = skill + noise > (common + own) / np.sqrt(2)
+        archs = [f"{k}-{i}" for i in range(NETWORKS)]
+        table = Stub(
+            archs=archs,
+            top1=lambda split, right=right: right.mean(1),
+            right=lambda split, archs, right=right: right[[int(a.split("-")[1]) for a in archs]],
+        )
+        images = lambda split: Stub(labels=labels)  # noqa: E731
+        trained = Stub(table=table if tables else None, images=images, name="toy", number=k)
+        top.trainings.append(trained)
+    return top
+
+
+@pytest.fixture
+def found(monkeypatch) -> Controls:
+    """Networks that are trained alone: independent ones have difficulties of their own, distilled ones share
+    the teacher's with their partner but add noise."""
+    top = bench()
+    common = np.random.default_rng(9).normal(size=IMAGES)
+
+    def predictions(trained, jobs):
+        ((kind, size, k),) = jobs
+        teacher = np.random.default_rng(k).normal(size=IMAGES)
+        own = np.random.default_rng([k, size, 5]).normal(size=IMAGES)
+        hard = {"independent": common + own, "distilled": common + (teacher + own) / np.sqrt(2)}[kind]
+        return np.where(0.1 + 0.5 * size > hard / np.sqrt(2), 0, 1)[None]
+
+    def jobs(kind):
+        reps = [Repetition(trained, k, 0) for k, trained in enumerate(top.trainings)]
+        return [{rep: (kind, size, rep.training) for rep in reps} for size in (0, 1)]
+
+    top.preset.search = Stub(reference_mmacs=1, target_mmacs=2)
+    monkeypatch.setattr(controls, "job_predictions", predictions)
+    monkeypatch.setattr(controls, "independent_jobs", lambda *args: jobs("independent"))
+    monkeypatch.setattr(controls, "distilled_jobs", lambda *args: jobs("distilled"))
+    return Controls(top)
+
+
+def test_pairs_are_equal_in_top1(found):
+    assert set(found.pairs["kind"]) == {*controls.ALONE, *controls.TOGETHER}
+    for _, group in found.pairs.groupby(["beside", "training", found.pairs["kind"].isin(controls.ALONE)]):
+        assert len(group)
+    for (beside, training), group in found.pairs.groupby(["beside", "training"]):
+        if beside != "same network":
+            rates = group[["small_top1_pct", "large_top1_pct"]]
+            assert (rates.max() - rates.min() < 1).all(), (beside, training)
+
+
+def test_what_pairs_share_lowers_their_flips_in_that_order(found):
+    kinds = found.kinds().set_index(["beside", "kind"])["nfr_pct"]
+    beside = kinds["independent"]
+    assert beside["one training"] < beside["two trainings"] <= beside["independent"] + 0.5
+    assert kinds["distilled", "distilled"] < beside["independent"]
+    assert kinds["distilled", "one training"] < kinds["distilled", "distilled"]
+
+
+def test_steps_add_up(found):
+    steps = found.steps().set_index("step")
+    total = steps["nfr_fall_pct"]["a common teacher"] + steps["nfr_fall_pct"]["shared weights"]
+    assert total == pytest.approx(steps["nfr_fall_pct"]["all together"], abs=1e-4)
+    assert steps["share_pct"]["all together"] == pytest.approx(100)
+    assert (steps["trainings"] == 3).all() and (steps["nfr_fall_pct"] > 0).all()
+    assert (steps["nfr_fall_low_pct"] < steps["nfr_fall_pct"]).all()
+
+
+def test_controls_need_tables():
+    with pytest.raises(PresetError, match="regnas tabulate"):
+        Controls(bench(tables=False))
