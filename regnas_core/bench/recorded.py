@@ -36,10 +36,13 @@ def recorded_summaries() -> pd.DataFrame:
 
 
 def recorded_table(name: str) -> pd.DataFrame:
-    """Another recorded table: ``"growth"``, ``"flips"``, ``"precision"``, ``"racing"`` or ``"compiled"``."""
+    """Another recorded table: ``"growth"``, ``"flips"``, ``"tabulate"``, ``"precision"``, ``"racing"`` or
+    ``"compiled"``.
+    """
     return pd.read_csv(project_path("figures/benchmark") / f"{name}.csv")
 
 
 def _comparisons() -> list[Path]:
-    folder = project_path("figures/benchmark")
-    return sorted(p for p in folder.glob("*.csv") if "route" in p.read_text().partition("\n")[0].split(","))
+    every = sorted(project_path("figures/benchmark").glob("*.csv"))
+    routes = [p for p in every if "route" in p.read_text().partition("\n")[0].split(",")]
+    return [p for p in routes if p.stem != "tabulate"]  # neighbours, not a search's generation
