@@ -75,6 +75,14 @@ class TiedSpace(Space):
             )
         return self.canonical([next(iter(kind)) for kind in kinds])
 
+    @lru_cache(maxsize=1 << 15)  # noqa: B019
+    def macs(self, arch: Arch) -> int:
+        return super().macs(arch)
+
+    @lru_cache(maxsize=1 << 15)  # noqa: B019
+    def params(self, arch: Arch) -> int:
+        return super().params(arch)
+
     def mutate(self, arch: Arch, rng: np.random.Generator, prob: float = 0.1, **limits: Any) -> Arch:
         """As in any space, at less cost, given that a gene changes: else it were no mutant."""
         if not self.by_genes or not 0 < prob < 1:
