@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 Bits = NDArray[np.uint64]
 WORD = 64
-BLOCK = 16 * WORD  # images that are turned at a time: little memory, and it stays in a cache
+BLOCK = 4 * WORD  # images that are turned at a time: little memory, and it stays in a cache
 _COUNT = np.array([bin(i).count("1") for i in range(256)], np.uint8)
 
 
