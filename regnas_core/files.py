@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+
+
+def distinct_names(paths: Sequence[Path]) -> list[str]:
+    """What files are called: their stems, or their paths where stems repeat."""
+    stems = [path.stem for path in paths]
+    return stems if len(set(stems)) == len(stems) else [str(path) for path in paths]
 
 
 def write_atomically(path: str | Path, write: Callable[[Path], object]) -> Path:

@@ -20,7 +20,6 @@ __all__ = ["app", "flips", "main"]
 app.add_typer(bench.app, name="bench")
 
 UsageError = typer.BadParameter.__base__  # of click, or of the copy that typer has of it
-USAGE = 4  # exit code of `regnas flips` for bad input
 NEEDS = {"reproduce": ("search", "notebooks")}  # extras of a command; of others than flips, "search"
 
 
@@ -28,9 +27,9 @@ def main() -> None:
     """Run the command line; errors that were foreseen are one message, not a traceback."""
     try:
         sys.exit(app(standalone_mode=False))
-    except UsageError as error:  # a wrong option; 2 would say that a golden item flips
+    except UsageError as error:
         error.show()
-        sys.exit(USAGE if _is_flips() else error.exit_code)
+        sys.exit(_code(error.exit_code))
     except typer.Abort:
         sys.exit(130)
     except ModuleNotFoundError as error:
@@ -44,8 +43,13 @@ def main() -> None:
 
 def _fail(error: RegnasError) -> NoReturn:
     typer.echo(f"Error: {error}", err=True)
-    sys.exit(USAGE if _is_flips() else 1)  # 1 would say that a candidate fails
+    sys.exit(_code(1))
 
 
-def _is_flips() -> bool:
-    return sys.argv[1:2] == ["flips"]
+def _code(usual: int) -> int:
+    """Exit code of bad input: of `regnas flips` others than the usual ones, which are verdicts there."""
+    if sys.argv[1:2] != ["flips"]:
+        return usual
+    from ..flips.gate.limits import USAGE
+
+    return USAGE

@@ -76,42 +76,40 @@ def flips(
 
         typer.echo(flips_command(labels, predictions, csv=csv, per_class=per_class, level=level))
         return
-    from ..errors import DataError
     from ..flips.gate import command
-    from ..flips.gate.limits import EXIT, USAGE
+    from ..flips.gate.limits import EXIT
     from ..flips.gate.pages import as_json, as_text
 
+    if example:
+        old, new = command.example(example, baseline and str(baseline), [*map(str, candidate or [])])
+        id = id or "image"
+    elif baseline is None or not candidate or predictions:
+        raise PredictionError("A gate takes --baseline and --candidate, and no other files.")
+    else:
+        old, new = baseline, candidate
+    release = command.gate(
+        old,
+        new,
+        labels,
+        id=id,
+        on_missing=on_missing,
+        slices=slices or (),
+        least=least,
+        weight=weight,
+        classes=classes,
+        top=top,
+        policy=policy,
+        golden=golden,
+        max_nfr=max_nfr,
+        max_nfr_slice=max_nfr_slice,
+        min_top1_gain=min_top1_gain,
+        confidence=confidence,
+    )
+    pages = {"flipped_csv": flipped, "markdown": markdown, "junit": junit, "html": html}
     try:
-        if example:
-            old, new = command.example(example, baseline and str(baseline), [*map(str, candidate or [])])
-            id = id or "image"
-        elif baseline is None or not candidate or predictions:
-            raise PredictionError("A gate takes --baseline and --candidate, and no other files.")
-        else:
-            old, new = baseline, candidate
-        release = command.gate(
-            old,
-            new,
-            labels,
-            id=id,
-            on_missing=on_missing,
-            slices=slices or (),
-            least=least,
-            weight=weight,
-            classes=classes,
-            top=top,
-            policy=policy,
-            golden=golden,
-            max_nfr=max_nfr,
-            max_nfr_slice=max_nfr_slice,
-            min_top1_gain=min_top1_gain,
-            confidence=confidence,
-        )
-        pages = {"flipped_csv": flipped, "markdown": markdown, "junit": junit, "html": html}
         command.write_pages(release, **pages, images=images, image_column=image_column)
-    except (PredictionError, DataError, OSError) as error:
-        typer.echo(f"Error: {error}", err=True)
-        raise typer.Exit(USAGE) from None
+    except OSError as error:
+        raise PredictionError(f"A page cannot be written: {error}") from None
     typer.echo(as_text(release))
     if json:
         typer.echo(as_json(release))

@@ -27,5 +27,10 @@ def compare_targets(reference: Classes, target_a: Classes, target_b: Classes, la
     """
     joint = joint_counts(labels, reference=reference, target_a=target_a, target_b=target_b)
     only_a, only_b = int(joint[1, 0, 1]), int(joint[1, 1, 0])
-    p_value = float(binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
+    p_value = exact_p(only_a, only_b)
     return McNemar(only_a, only_b, (only_a - only_b) / int(joint.sum()), p_value)
+
+
+def exact_p(only_a: int, only_b: int) -> float:
+    """Two-sided p-value of the exact McNemar test, of images that only one of two flips; 1 of none."""
+    return float(binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0

@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..errors import PredictionError
-from ..files import write_table
+from ..files import distinct_names, write_table
 from .classes import Classes, aligned, class_indices
 from .counts import flip_counts, per_class_nfr
 
@@ -197,8 +197,7 @@ def flips_command(
             given twice.
     """
     paths = [Path(path) for path in predictions]
-    stems = [path.stem for path in paths]
-    names = stems if len(set(stems)) == len(stems) else [str(path) for path in paths]
+    names = distinct_names(paths)
     if len(set(names)) < len(names):
         raise PredictionError(f"a file is given twice in {', '.join(names)}; expected each model once")
     models = {name: read_predictions(path) for name, path in zip(names, paths, strict=True)}

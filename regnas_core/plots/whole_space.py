@@ -22,8 +22,10 @@ METHODS = {
 def _log_macs(ax, values) -> None:
     ax.set_xscale("log")
     low, high = min(values), max(values)
-    ticks = (0.3, 0.5, 0.8, 1, 1.5, 2, 3, 4, 6, 8, 12, 16, 25)
-    ax.set_xticks([tick for tick in ticks if low <= tick <= high])
+    ticks = [t for t in (0.3, 0.4, 0.5, 0.6, 0.8, 1, 1.5, 2, 3, 4, 6, 8, 12, 16, 25) if low <= t <= high]
+    if len(ticks) > 4:  # neighbours would touch
+        ticks = [t for t in ticks if t not in (0.4, 0.6)]
+    ax.set_xticks(ticks)
     ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
     ax.xaxis.set_minor_locator(NullLocator())
 

@@ -62,6 +62,12 @@ def files(frames, tmp_path) -> tuple[Path, Path]:
     return paths
 
 
+@pytest.fixture
+def asked(files) -> list:
+    """The command's words for these files."""
+    return ["--baseline", files[0], "--candidate", files[1]]
+
+
 def run(monkeypatch, capsys, *words) -> tuple[int, str, str]:
     monkeypatch.setattr(sys, "argv", ["regnas", "flips", *map(str, words)])
     with pytest.raises(SystemExit) as end:
@@ -239,24 +245,14 @@ def test_gains_are_paired():
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
 )
-def test_exit_codes(files, monkeypatch, capsys, options, code):
-    words = ["--baseline", files[0], "--candidate", files[1], *options]
-    found, out, err = run(monkeypatch, capsys, *words)
+def test_exit_codes(asked, monkeypatch, capsys, options, code):
+    found, out, err = run(monkeypatch, capsys, *asked, *options)
     assert found == code, (out, err)
     assert ("Error:" in err) == (code == 4)
 
 
-def test_golden_items_must_not_flip(files, tmp_path, monkeypatch, capsys):
-    words = [
-        "--baseline",
-        files[0],
-        "--candidate",
-        files[1],
-        "--id",
-        "item",
-        "--golden",
-        tmp_path / "golden.txt",
-    ]
+def test_golden_items_must_not_flip(asked, tmp_path, monkeypatch, capsys):
+    words = [*asked, "--id", "item", "--golden", tmp_path / "golden.txt"]
     for ids, code in (("1100\n1200\n", 2), ("1200\n1300\n", 0), ("1200\n7\n", 4)):
         (tmp_path / "golden.txt").write_text(ids)
         found, out, err = run(monkeypatch, capsys, *words)
@@ -264,19 +260,31 @@ def test_golden_items_must_not_flip(files, tmp_path, monkeypatch, capsys):
     assert "1 of 2 golden ids are no items, such as 7" in err
 
 
-def test_a_policy_file_stands_for_options(files, tmp_path, monkeypatch, capsys):
+def test_golden_items_may_have_names(frames, tmp_path):
+    old, new = (frame.assign(item="i" + frame["item"].astype(str)) for frame in frames)
+    old.to_parquet(tmp_path / "old.parquet")
+    new.to_parquet(tmp_path / "new.parquet")
+    (tmp_path / "golden.txt").write_text("i1100\ni1200\n")
+    files = tmp_path / "old.parquet", [tmp_path / "new.parquet"]
+    release = gate(*files, id="item", golden=tmp_path / "golden.txt")
+    assert release.verdict == "golden failure" and release.best.golden == ["i1100"]
+
+
+def test_files_of_one_name_stay_apart(frames, tmp_path):
+    old, new = frames
+    paths = [tmp_path / folder / "model.parquet" for folder in ("a", "b", "c")]
+    for path, frame in zip(paths, (old, new, old), strict=True):
+        path.parent.mkdir()
+        frame.to_parquet(path)
+    release = gate(paths[0], paths[1:])
+    assert [one.name for one in release.candidates] == [str(path) for path in paths[1:]]
+    assert [len(flipped(release, one)) for one in release.candidates] == [5, 0]
+
+
+def test_a_policy_file_stands_for_options(asked, tmp_path, monkeypatch, capsys):
     (tmp_path / "golden.txt").write_text("1100\n")
     (tmp_path / "policy.yaml").write_text("max_nfr: 5%\nmin_top1_gain: 0.01\ngolden: golden.txt\n")
-    words = [
-        "--baseline",
-        files[0],
-        "--candidate",
-        files[1],
-        "--id",
-        "item",
-        "--policy",
-        tmp_path / "policy.yaml",
-    ]
+    words = [*asked, "--id", "item", "--policy", tmp_path / "policy.yaml"]
     assert run(monkeypatch, capsys, *words)[0] == 2
     (tmp_path / "policy.yaml").write_text("max_flips: 5%\n")
     with pytest.raises(PredictionError, match=r"max_flips is no limit; there are max_nfr"):
@@ -294,9 +302,9 @@ def test_an_example_ships(monkeypatch, capsys):
 
 
 # ── pages ────────────────────────────────────────────────────────────────────────────────────────
-def test_pages_and_the_last_line(files, tmp_path, monkeypatch, capsys):
+def test_pages_and_the_last_line(asked, tmp_path, monkeypatch, capsys):
     out = {kind: tmp_path / f"out.{kind}" for kind in ("csv", "md", "xml", "html")}
-    words = ["--baseline", files[0], "--candidate", files[1], "--id", "item", "--slice", "kind"]
+    words = [*asked, "--id", "item", "--slice", "kind"]
     words += ["--max-nfr", "1.5%", "--max-nfr-slice", "20%", "--json", "--flipped", out["csv"]]
     words += ["--markdown", out["md"], "--junit", out["xml"], "--html", out["html"]]
     code, text, _ = run(monkeypatch, capsys, *words)
@@ -352,6 +360,7 @@ def test_weights_count(files, tmp_path, frames):
     old.assign(weight=np.where(old["item"] < 1105, 3.0, 1.0)).to_parquet(tmp_path / "weighted.parquet")
     one = gate(tmp_path / "weighted.parquet", [files[1]], id="item", weight="weight").candidates[0]
     assert one.nfr.value == pytest.approx(15 / (N + 2 * 105)) and one.counts.negative == 5
+    assert one.nfr_interval.low < one.nfr.value < one.nfr_interval.high
     with pytest.raises(PredictionError, match="weights must be positive"):
         old.assign(weight=0.0).to_parquet(tmp_path / "zero.parquet")
         gate(tmp_path / "zero.parquet", [files[1]], id="item", weight="weight")

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ...errors import PredictionError
+from ...files import distinct_names
 from .tables import Table
 
 
@@ -93,8 +94,10 @@ def join(
     if not len(ids):
         raise PredictionError("There is no item that all tables have: nothing can be compared.")
     label = _column(truth, "label").iloc[rows[0]].to_numpy()
+    names = distinct_names([table.path for table in tables[1:]])
     answers = [
-        _answers(table, where, label, classes, top) for table, where in zip(tables[1:], rows[1:], strict=True)
+        _answers(name, table, where, label, classes, top)
+        for name, table, where in zip(names, tables[1:], rows[1:], strict=True)
     ]
     known = truth.columns if truth is baseline else baseline.columns.iloc[rows[1]].reset_index(drop=True)
     columns = truth.columns.iloc[rows[0]].reset_index(drop=True)
@@ -131,7 +134,7 @@ def _differ(a: pd.Series, b: pd.Series) -> bool:
 
 
 def _by_id(tables: Sequence[Table], id: str, on_missing: str) -> tuple[Rows, NDArray[Any], list[str]]:
-    places, problems = [], []
+    problems = []
     for table in dict.fromkeys(tables):
         column = _column(table, id)
         if count := int(column.isna().sum()):
@@ -167,9 +170,13 @@ def _column(table: Table, name: str) -> pd.Series:
 
 
 def _answers(
-    table: Table, rows: NDArray[np.int64], label: NDArray[Any], classes: Sequence[str] | None, top: int
+    name: str,
+    table: Table,
+    rows: NDArray[np.int64],
+    label: NDArray[Any],
+    classes: Sequence[str] | None,
+    top: int,
 ) -> Answers:
-    name = table.path.stem
     if table.scores is None:
         given = _column(table, "prediction").iloc[rows]
         if count := int(given.isna().sum()):

@@ -15,7 +15,7 @@ from ..classes import class_indices
 from ..examples import load_example
 from .answers import join
 from .html import as_html
-from .limits import Limits, rate, read_ids, read_policy
+from .limits import Limits, rate, read_ids, read_lines, read_policy
 from .pages import as_junit, as_markdown, as_text
 from .release import Release, compare, flipped
 from .tables import Table, read_table
@@ -62,14 +62,13 @@ def gate(
     if golden is not None:
         demanded["golden"] = read_ids(golden)
     given = Limits(**demanded)  # wrong ones are told before files are read
-    names = None if classes is None else Path(classes).read_text("utf-8").split("\n")
     items = join(
         _table(baseline),
         [_table(one) for one in candidates],
         None if labels is None else read_table(labels),
         id=id,
         on_missing=on_missing,
-        classes=None if names is None else [name.strip() for name in names if name.strip()],
+        classes=None if classes is None else read_lines(classes, "name"),
         top=top,
     )
     return compare(items, given, slices=slices, least=least, weight=weight)

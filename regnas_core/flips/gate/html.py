@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..intervals import rate_interval
 from .limits import Verdict
-from .pages import RULE
+from .pages import RULE, worst_first
 from .release import Candidate, Release, Slice, flipped
 
 PICTURES = 24  # flipped items that are shown, at most
@@ -115,7 +114,7 @@ def _cells(one: Candidate) -> str:
 
 
 def _numbers(one: Candidate) -> str:
-    low, high = rate_interval(one.counts.negative, one.counts.n)
+    low, high = one.nfr_interval
     rows = [
         ("negative flips, of all items", f"{one.nfr.value:.2%} (95 % interval {low:.2%} to {high:.2%})"),
         ("right answers", f"{one.counts.reference_top1:.2%} before, {one.counts.target_top1:.2%} after"),
@@ -131,9 +130,8 @@ def _numbers(one: Candidate) -> str:
 
 def _forest(slices: list[Slice], limit: float | None, least: int, most: int = 40) -> str:
     """Rates of the slices with their bounds, the worst first, beside each other on one axis."""
-    order = {"fail": 0, "inconclusive": 1, "pass": 2, None: 3}
     large = [s for s in slices if s.n >= least] or slices
-    shown = sorted(large, key=lambda s: (order[s.verdict], -s.nfr.value))[:most]
+    shown = worst_first(large, most)
     right = max(max(s.nfr.high for s in shown), limit or 0.0) * 1.05 or 1.0
     left, wide, step = 260, 420, 24
     height = step * len(shown) + 46
@@ -152,9 +150,7 @@ def _forest(slices: list[Slice], limit: float | None, least: int, most: int = 40
         ]
     step_of = next(s for s in (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5) if right / s <= 6)
     lines += [
-        f'<text x="{at(t):.1f}" y="{height - 12}" text-anchor="middle">{t:.3g}</text>'.replace(
-            f"{t:.3g}<", f"{100 * t:.3g} %<"
-        )
+        f'<text x="{at(t):.1f}" y="{height - 12}" text-anchor="middle">{100 * t:.3g} %</text>'
         for t in np.arange(0, right, step_of)
     ]
     if limit is not None:

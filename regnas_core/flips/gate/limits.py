@@ -104,14 +104,22 @@ def read_ids(path: str | Path) -> frozenset[Any]:
     Raises:
         PredictionError: missing or empty.
     """
+    return frozenset(int(line) if line.lstrip("-").isdigit() else line for line in read_lines(path, "id"))
+
+
+def read_lines(path: str | Path, what: str) -> list[str]:
+    """Names or ids, one a line; empty lines count not.
+
+    Raises:
+        PredictionError: missing, no text, or empty.
+    """
     try:
         lines = [line.strip() for line in Path(path).read_text("utf-8").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
-        raise PredictionError(f"{path}: cannot be read ({error}); expected ids, one a line.") from None
-    found = [int(line) if line.lstrip("-").isdigit() else line for line in lines if line]
-    if not found:
-        raise PredictionError(f"{path} holds no id; expected one a line.")
-    return frozenset(found)
+        raise PredictionError(f"{path}: cannot be read ({error}); expected {what}s, one a line.") from None
+    if not any(lines):
+        raise PredictionError(f"{path} holds no {what}; expected one a line.")
+    return [line for line in lines if line]
 
 
 # ── judging ──────────────────────────────────────────────────────────────────────────────────────

@@ -6,7 +6,6 @@ import json
 from typing import Any
 from xml.etree import ElementTree as xml
 
-from ..intervals import rate_interval
 from .limits import Bounded
 from .release import Candidate, Release, Slice
 
@@ -32,7 +31,7 @@ def as_text(release: Release) -> str:
         if one.soft_flips is not None:
             lines.append(f"  probability of the label, mean loss  {one.soft_flips:.4f}")
         lines += [f"  {MARKS[verdict]} {reason}" for verdict, reason in one.reasons]
-        lines += [f"  {MARKS[s.verdict]} {s.name}: {_slice(s)}" for s in _worst_first(one.slices)]
+        lines += [f"  {MARKS[s.verdict]} {s.name}: {_slice(s)}" for s in worst_first(one.slices)]
         lines.append("")
     for row in release.pairs.itertuples():
         fewer = row.a if row.only_a < row.only_b else row.b
@@ -45,7 +44,7 @@ def as_text(release: Release) -> str:
 
 
 def _interval(one: Candidate) -> str:
-    low, high = rate_interval(one.counts.negative, one.counts.n)
+    low, high = one.nfr_interval
     return f"{one.nfr.value:.2%}, 95 % interval {low:.2%} to {high:.2%}"
 
 
@@ -53,7 +52,8 @@ def _slice(one: Slice) -> str:
     return f"{one.negative:,} of {one.n:,} flip ({one.nfr.value:.2%}, at most {one.nfr.high:.2%})"
 
 
-def _worst_first(slices: list[Slice], most: int = 12) -> list[Slice]:
+def worst_first(slices: list[Slice], most: int = 12) -> list[Slice]:
+    """The gravest verdicts first, of these the highest rates."""
     order = {"fail": 0, "inconclusive": 1, "pass": 2, None: 3}
     return sorted(slices, key=lambda s: (order[s.verdict], -s.nfr.value))[:most]
 
@@ -62,12 +62,12 @@ def as_json(release: Release) -> str:
     """One line: the best candidate's numbers, and under "candidates" everybody's."""
     every = [_plain(release, one) for one in release.candidates]
     best = every[release.candidates.index(release.best)]
-    more = {"joined": release.items.notes, "rule": RULE, "candidates": every} if len(every) > 1 else {}
+    more = {"candidates": every} if len(every) > 1 else {}
     return json.dumps({**best, "joined": release.items.notes, "rule": RULE, **more}, ensure_ascii=False)
 
 
 def _plain(release: Release, one: Candidate) -> dict[str, Any]:
-    low, high = rate_interval(one.counts.negative, one.counts.n)
+    low, high = one.nfr_interval
     return {
         "baseline": release.items.baseline.name,
         "candidate": one.name,
@@ -126,7 +126,7 @@ def as_markdown(release: Release) -> str:
         "|---|---|---|---|---|---|",
     ]
     for one in release.candidates:
-        low, high = rate_interval(one.counts.negative, one.counts.n)
+        low, high = one.nfr_interval
         cells = [
             one.name,
             f"**{one.verdict}**" if one.verdict else "no limit given",
@@ -144,7 +144,7 @@ def as_markdown(release: Release) -> str:
                 f"| slice of {one.name} | items | negative flips | at most | verdict |",
                 "|---|---|---|---|---|",
             ]
-            for s in _worst_first(one.slices):
+            for s in worst_first(one.slices):
                 name = s.name.replace("|", "\\|")
                 rates = f"{s.negative} ({s.nfr.value:.2%}) | {s.nfr.high:.2%}"
                 lines.append(f"| {name} | {s.n:,} | {rates} | {s.verdict or ''} |")

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 
 from ...errors import PredictionError
+from ..compare import exact_p
 from ..counts import FlipCounts
-from ..intervals import holm
+from ..intervals import Bounds, holm, rate_interval
 from ..right import negative_flips
 from .answers import Answers, Items
 from .limits import (
@@ -53,9 +53,10 @@ class Candidate:
     """One candidate against the baseline.
 
     Attributes:
-        name: of the model.
+        answers: of the model.
         counts: the four cells, unweighted.
         nfr, top1_gain: with one-sided bounds, weighted where weights were given.
+        nfr_interval: two-sided, 95 %; weighted as well, by the effective number of items.
         churn: share of items with another prediction.
         top_flips: share of items whose label leaves the top k; None without scores.
         soft_flips: mean loss of the label's probability, where it falls; None without probabilities.
@@ -66,9 +67,10 @@ class Candidate:
         flips: bool (N,), negative ones.
     """
 
-    name: str
+    answers: Answers
     counts: FlipCounts
     nfr: Bounded
+    nfr_interval: Bounds
     top1_gain: Bounded
     churn: float
     top_flips: float | None
@@ -78,6 +80,10 @@ class Candidate:
     reasons: list[tuple[Verdict, str]]
     verdict: Verdict | None
     flips: NDArray[np.bool_] = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        return self.answers.name
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,14 +230,15 @@ def _judged(
             said += f"{', ' if said else ''}{small} of fewer than {least} items not judged"
         bound = f"negative flips of every slice: at most {limits.max_nfr_slice:.2%}"
         reasons.append((worst(judged) if judged else "inconclusive", f"{bound}: {said}"))
-    broken = [items.ids[row].item() for row in np.flatnonzero(flips & golden)]
+    broken = items.ids[flips & golden].tolist()
     if limits.golden:
         ok: Verdict = "golden failure" if broken else "pass"
         reasons.append((ok, f"golden items that flip: {len(broken)} of {int(golden.sum())}"))
     return Candidate(
-        answers.name,
+        answers,
         counts,
         nfr,
+        rate_interval(round(nfr.value * nfr.n), round(nfr.n)),
         better,
         float(share[old.prediction != new.prediction].sum()),
         None if old.near is None or new.near is None else float(share[old.near & ~new.near].sum()),
@@ -269,8 +276,8 @@ def _pairs(candidates: Sequence[Candidate]) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for a, b in combinations(candidates, 2):
         only_a, only_b = int((a.flips & ~b.flips).sum()), int((b.flips & ~a.flips).sum())
-        p = float(binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
-        rows.append({"a": a.name, "b": b.name, "only_a": only_a, "only_b": only_b, "p": p})
+        counts = {"only_a": only_a, "only_b": only_b, "p": exact_p(only_a, only_b)}
+        rows.append({"a": a.name, "b": b.name, **counts})
     table = pd.DataFrame(rows, columns=["a", "b", "only_a", "only_b", "p"])
     return table.assign(p_holm=holm(table["p"].to_numpy()))
 
@@ -278,8 +285,7 @@ def _pairs(candidates: Sequence[Candidate]) -> pd.DataFrame:
 def flipped(release: Release, candidate: Candidate) -> pd.DataFrame:
     """The items that flip: id, label, both answers, and how sure the candidate is; the surest first."""
     rows = np.flatnonzero(candidate.flips)
-    items = release.items
-    answers = next(one for one in items.candidates if one.name == candidate.name)
+    items, answers = release.items, candidate.answers
     table = pd.DataFrame(
         {
             "id": items.ids[rows],
