@@ -75,7 +75,7 @@ def tabulate(
     """
     from ..workbench.tabulation import tabulate
 
-    weights = [] if training is None else [f"supernet.weights=pretrained:{training}", "trainings=1"]
+    weights = [] if training is None else [f"supernet.weights=pretrained:{training}"]
     bench = opened(preset, [*(changes or []), *weights], out)
     path = file or bench.runs / f"{bench.preset.name}-{training or 0}.npz"
     options = {"--training": training, "--networks": networks}

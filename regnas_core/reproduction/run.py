@@ -6,8 +6,10 @@ import base64
 import json
 import os
 import platform
+import re
 import subprocess
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -21,9 +23,10 @@ from nbconvert.filters import markdown2html
 from tqdm import tqdm
 
 from ..errors import NotebookError
+from ..experiments.claims import CLAIMS
 from ..files import write_atomically
 from ..flips.report import format_table
-from ..plots.tables import COLOURS, p_value
+from ..plots.tables import COLOURS, GREY, p_value
 from ..resources import data_root, project_path, versions
 from ..tabular.benchmark import trainings
 from ..workbench.workbench import Workbench, open_workbench
@@ -40,6 +43,7 @@ class Notebook:
         parameters: names that its cell tagged ``parameters`` sets.
         needs: files under the data root without which it cannot run; what makes them tries to download them.
         tables: whether it reads the preset's tabular benchmarks.
+        opening, closing: its first text below the title, and its last, in Markdown.
     """
 
     path: Path
@@ -48,6 +52,8 @@ class Notebook:
     parameters: tuple[str, ...]
     needs: tuple[str, ...] = ()
     tables: bool = False
+    opening: str = ""
+    closing: str = ""
 
     def missing(self, preset: str, overrides: dict[str, Any]) -> list[str]:
         """What it needs, but is not there."""
@@ -77,9 +83,13 @@ def read_notebook(path: Path) -> Notebook:
         raise NotebookError(
             f"{path}: expected metadata regnas.items and a cell tagged 'parameters' that sets something."
         )
-    title = next(line for cell in nb.cells for line in cell.source.splitlines() if line.startswith("# "))
+    texts = [cell.source for cell in nb.cells if cell.cell_type == "markdown"]
+    title, _, opening = texts[0].partition("\n")
     needs, tables = tuple(about.get("needs", ())), bool(about.get("tables"))
-    return Notebook(path, title.removeprefix("# "), tuple(items), parameters, needs, tables)
+    closing = texts[-1] if len(texts) > 1 else ""
+    return Notebook(
+        path, title.removeprefix("# "), tuple(items), parameters, needs, tables, opening.strip(), closing
+    )
 
 
 def choose(only: list[str]) -> list[Notebook]:
@@ -146,6 +156,7 @@ def reproduce(preset: str, only: list[str], overrides: dict[str, Any], *, out: P
     preset = str(Path(preset).resolve()) if Path(preset).is_file() else preset
     seconds: dict[str, float] = {}
     done: list[Notebook] = []
+    left_out: list[str] = []
     for nb in (bar := tqdm(chosen, desc=f"reproducing {bench.name}", unit="notebook")):
         bar.set_postfix_str(nb.path.stem)
         start = time.perf_counter()
@@ -155,6 +166,7 @@ def reproduce(preset: str, only: list[str], overrides: dict[str, Any], *, out: P
             if only or not (missing := nb.missing(preset, overrides)):
                 raise
             tqdm.write(f"\n{', '.join(nb.items)}: left out, for want of {missing[0]}\n")
+            left_out.append(f"{nb.title}, for want of {missing[0]}")
             continue
         done.append(nb)
         seconds[nb.path.stem] = round(time.perf_counter() - start, 1)
@@ -167,7 +179,7 @@ def reproduce(preset: str, only: list[str], overrides: dict[str, Any], *, out: P
         for item in nb.items:
             if table := short_table(bench.figures / f"{item}.csv"):
                 tqdm.write(f"\n{item}: {nb.title}\n\n{table}\n")
-    return write_report(bench, done)
+    return write_report(bench, done, left_out)
 
 
 def short_table(path: Path, rows: int = 12) -> str:
@@ -230,23 +242,37 @@ def _commit() -> str | None:
         return None
 
 
-def write_report(bench: Workbench, chosen: list[Notebook]) -> Path:
-    """One self-contained page: figures, tables, their provenance, and links to the executed notebooks."""
+def write_report(bench: Workbench, chosen: list[Notebook], left_out: Sequence[str] = ()) -> Path:
+    """One self-contained page: figures, tables, their provenance, and links to the executed notebooks.
+
+    Args:
+        bench: whose figures.
+        chosen: the notebooks that ran.
+        left_out: others, and why.
+    """
     sections = []
     for nb in chosen:
         executed = bench.runs / "notebooks" / nb.path.name
-        pages = [_section(bench, item) for item in nb.items]
-        sections.append({"title": nb.title, "notebook": _as_html(executed), "items": pages})
+        sections.append(
+            {
+                "title": nb.title,
+                "notebook": _as_html(executed),
+                "opening": _rendered(nb.opening),
+                "items": [_section(bench, item) for item in nb.items],
+                "closing": _rendered(nb.closing),
+            }
+        )
     env = Environment(
         loader=PackageLoader("regnas_core.reproduction", "templates"), autoescape=select_autoescape()
     )
-    env.filters["p_value"] = p_value
+    env.filters |= {"p_value": p_value, "colour": lambda verdict: COLOURS.get(verdict, GREY)}
     html = env.get_template("report.html").render(
         bench=bench,
         sections=sections,
         versions=versions(),
         verdicts=_verdicts(bench, chosen),
-        colours=COLOURS,
+        titles=CLAIMS,
+        left_out=left_out,
     )
     return write_atomically(bench.runs / "report.html", lambda part: part.write_text(html, encoding="utf-8"))
 
@@ -256,6 +282,11 @@ def _verdicts(bench: Workbench, chosen: list[Notebook]) -> list[dict[str, Any]]:
     path = bench.figures / "claims.csv"
     ran = any("claims" in nb.items for nb in chosen) and path.exists()
     return pd.read_csv(path).to_dict("records") if ran else []
+
+
+def _rendered(text: str) -> str:
+    """Markdown as HTML; links to other notebooks lead to their pages."""
+    return re.sub(r'href="(\w+)\.ipynb', r'href="notebooks/\1.html', markdown2html(text)) if text else ""
 
 
 def _section(bench: Workbench, item: str) -> dict[str, Any]:
@@ -268,12 +299,15 @@ def _section(bench: Workbench, item: str) -> dict[str, Any]:
             markdown2html(path.read_text("utf-8")) for path in sorted(bench.figures.glob(f"{item}*.md"))
         ],
         "picture": base64.b64encode(picture.read_bytes()).decode() if picture.exists() else None,
-        "table": short.to_html(index=False, float_format="{:.2f}".format, border=0, na_rep="")
-        if len(rows)
-        else "",
+        "table": short.to_html(index=False, float_format=_number, border=0, na_rep="") if len(rows) else "",
         "left_out": max(0, len(rows) - len(short)),
         "provenance": json.loads((bench.figures / "provenance" / f"{item}.json").read_text()),
     }
+
+
+def _number(value: float) -> str:
+    """At least two decimals, and of small numbers three digits."""
+    return f"{value:.2f}" if abs(value) >= 1 or not value else f"{value:.3g}"
 
 
 def _as_html(executed: Path) -> str:

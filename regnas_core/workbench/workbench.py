@@ -80,7 +80,7 @@ class Workbench:
     @cached_property
     def trainings(self) -> tuple[Workbench, ...]:
         """One workbench a training of the super-network that the preset takes, on the same images."""
-        if self.preset.trainings == 1:
+        if self.preset.trainings == 1 or self.preset.supernet.weights != "pretrained":
             return (self,)
         return tuple(self._trained(number) for number in range(self.preset.trainings))
 

@@ -53,7 +53,7 @@ def test_a_notebook_without_its_data_is_left_out_but_not_if_it_was_asked_for(
     monkeypatch.setattr(reproduction, "execute", fail)
     report = reproduce("demo", [], {}, out=tmp_path)
     assert f"needy: left out, for want of {tmp_path / 'toy' / 'file.pth'}" in capsys.readouterr().out
-    assert "Needy" not in report.read_text()
+    assert "Left out: Needy, for want of" in report.read_text()
     with pytest.raises(NotebookError, match="failed"):
         reproduce("demo", ["needy"], {}, out=tmp_path)
     (tmp_path / "toy").mkdir()
@@ -71,8 +71,8 @@ def test_the_report_opens_with_verdicts_and_prints_tables(tmp_path, monkeypatch)
         nbformat.write(nb, output)
         figures = tmp_path / "figures" / "demo"
         figures.mkdir(parents=True)
-        columns = "number,claim,value,low,high,p,verdict"
-        rows = "1,A < B,-0.5,-0.7,-0.3,0.0001,holds\n2,B < C,0.1,,,,not enough data"
+        columns = "number,claim,value,low,high,trainings,p,p_holm,verdict"
+        rows = "1,A < B,-0.5,-0.7,-0.3,3,0.0001,0.0002,holds\n2,B < C,0.1,-0.2,0.4,3,0.4,0.4,undecided"
         (figures / "claims.csv").write_text(f"{columns}\n{rows}\n")
         (figures / "claimsa.md").write_text(
             "**Table 9**\n\n| model | *paper:* NFR |\n| --- | --- |\n| x | *2.16* |\n"
@@ -89,7 +89,7 @@ def test_the_report_opens_with_verdicts_and_prints_tables(tmp_path, monkeypatch)
         "A &lt; B" in page
         and "-0.70 to -0.30" in page
         and "&lt; 0.001" in page
-        and '<td style="color: #767676"><b>not enough data</b>' in page
+        and '<td style="color: #767676"><b>undecided</b>' in page
     )
     assert ">nan<" not in page and "<em>2.16</em>" in page
 

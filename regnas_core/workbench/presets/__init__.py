@@ -169,21 +169,15 @@ class Preset(Section):
     samples: int = Field(300, ge=2, description="random architectures drawn for scatter plots")
     seed: int = Field(0, ge=0, description="first seed of searches and samples")
     trainings: int = Field(
-        1, ge=1, description="everything is repeated on the first so many trainings that ship"
+        1,
+        ge=1,
+        description="everything is repeated on the first so many trainings that ship; other weights are one",
     )
     seeds: int = Field(
         3, ge=1, description="the whole protocol, reference and targets, is repeated with so many seeds"
     )
     recompute: bool = Field(False, description="train networks again whose predictions come with the package")
     device: str = Field("auto", description="'auto', 'cpu', 'cuda', 'cuda:1', …")
-
-    @model_validator(mode="after")
-    def _repeatable(self) -> Preset:
-        if self.trainings > 1 and self.supernet.weights != "pretrained":
-            raise ValueError(
-                "trainings takes those that ship; with supernet.weights of one's own it must be 1"
-            )
-        return self
 
     @model_validator(mode="after")
     def _timed(self) -> Preset:
