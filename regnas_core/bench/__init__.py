@@ -19,6 +19,7 @@ from .routes import (
 from .scaling import flips_at_scale, growth
 from .shortcuts import compiled, precision, racing
 from .tables import tabulate
+from .updates import updates
 
 __all__ = [
     "OfaRoute",
@@ -38,5 +39,6 @@ __all__ = [
     "recorded_table",
     "sharing",
     "tabulate",
+    "updates",
     "workload",
 ]

@@ -167,6 +167,23 @@ def compiled(
     _show(compiled(work, [work.net.space.sample(rng) for _ in range(networks)], device=device), csv, json)
 
 
+@app.command()
+def updates(
+    data: Annotated[str, typer.Option(help="Pictures of 32 pixels: cifar10, glyphs, …")] = "cifar10",
+    seeds: Annotated[int, typer.Option(help="Updates, each with networks of its own.")] = 3,
+    out: Out = None,
+    json: Json = False,
+    csv: Csv = None,
+) -> None:
+    """What ways of breaking less cost and bring, for one's own pair of networks; goes on where it was killed."""
+    from ..bench import updates
+    from ..data import load_dataset
+    from ..resources import output_root
+
+    workdir = (out or output_root()) / "runs" / f"updates-{data}"
+    _show(updates(load_dataset(data), workdir, seeds=seeds), csv, json)
+
+
 def _show(found, csv: Path | None, json: bool) -> None:
     """Print a measurement's table; keep it, with its conditions; end with one line of JSON."""
     from json import dumps
