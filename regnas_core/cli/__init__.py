@@ -20,7 +20,10 @@ __all__ = ["app", "deploy", "flips", "main"]
 app.add_typer(bench.app, name="bench")
 
 UsageError = typer.BadParameter.__base__  # of click, or of the copy that typer has of it
-NEEDS = {"reproduce": ("search", "notebooks"), "deploy": ("search", "deploy")}  # extras of a command; of others than flips, "search"
+NEEDS = {
+    "reproduce": ("search", "notebooks"),
+    "deploy": ("search", "deploy"),
+}  # extras of a command; of others than flips, "search"
 
 
 def main() -> None:

@@ -175,7 +175,7 @@ def updates(
     json: Json = False,
     csv: Csv = None,
 ) -> None:
-    """What ways of breaking less cost and bring, for one's own pair of networks; goes on where it was killed."""
+    """What ways of breaking less cost and bring, for one's own pair of networks; a killed run goes on."""
     from ..bench import updates
     from ..data import load_dataset
     from ..resources import output_root

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .commands import app
-from .options import Out, Preset, Set, opened
+from .options import Out, Preset, Set, opened, said
 
 
 @app.command()
@@ -21,7 +21,10 @@ def deploy(
     preset: Preset = "demo",
     changes: Set = None,
     answers: Annotated[
-        Path | None, typer.Option(help="Keep what every network says of the test images (.parquet).")
+        Path | None,
+        typer.Option(
+            help="Keep all answers on test images (.parquet), their conditions as .json beside them."
+        ),
     ] = None,
     out: Out = None,
 ) -> None:
@@ -44,5 +47,20 @@ def deploy(
     frame = deployment.answers(bench.net, networks, bench.data, into)
     if answers:
         write_table(frame, answers)
+        more = [word for given in arch for word in ("--arch", given)]
+        keep_conditions(answers, said("deploy", preset, changes, *more))
     typer.echo(format_table(deployment.alone(frame)))
     typer.echo(f"\n{len(frame):,} test images; files: {into}")
+
+
+def keep_conditions(answers: Path, command: str) -> None:
+    """What answers were made with, beside them."""
+    from importlib.metadata import version
+    from json import dumps
+
+    from ..files import write_atomically
+    from ..resources import versions
+
+    packages = {**versions(), **{name: version(name) for name in ("onnx", "onnxruntime")}}
+    text = dumps({"command": command, "versions": packages}, indent=2, ensure_ascii=False) + "\n"
+    write_atomically(answers.with_suffix(".json"), lambda part: part.write_text(text, encoding="utf-8"))

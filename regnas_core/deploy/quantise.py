@@ -73,7 +73,9 @@ def to_int8(
         DataError: no calibration pictures, or an unknown kind of calibration.
     """
     if not len(pictures):
-        raise DataError("No calibration pictures; some hundreds are needed to know how large activations are.")
+        raise DataError(
+            "No calibration pictures; some hundreds are needed to know how large activations are."
+        )
     if calibration not in get_args(Calibration):
         raise DataError(f"calibration={calibration!r}: choose one of {', '.join(get_args(Calibration))}.")
     root, level = logging.getLogger(), logging.getLogger().level

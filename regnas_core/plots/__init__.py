@@ -6,6 +6,7 @@ It knows columns, not where they come from: no experiment, no network, no preset
 from .flips import contingency, flip_gallery
 from .pairs import families, fig1
 from .recipe import fig3
+from .releases import deployment, updates
 from .rewards import chosen
 from .rows import claims, platforms, supernets
 from .scatter import appendix_a, fig2b, fig4a, fig4b
@@ -26,6 +27,7 @@ __all__ = [
     "collapse",
     "constraint",
     "contingency",
+    "deployment",
     "designs",
     "families",
     "fig1",
@@ -47,4 +49,5 @@ __all__ = [
     "search_spaces",
     "searches",
     "supernets",
+    "updates",
 ]

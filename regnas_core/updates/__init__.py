@@ -8,8 +8,8 @@ from ..doors import open_doors
 __getattr__, __dir__, __all__ = open_doors(
     __name__,
     {
-        "answers": ("choose", "guard", "probabilities"),
-        "losses": ("cross_entropy", "focal_distillation_loss", "logit_difference_inhibition"),
+        "answers": ("choose", "guard", "probabilities", "surer"),
+        "losses": ("logit_difference_inhibition",),
         "training": ("Ensemble", "fit", "logits", "mix_weights", "plain_network"),
     },
 )

@@ -19,30 +19,57 @@ def probabilities(logits: np.ndarray) -> np.ndarray:
 def guard(old: np.ndarray, new: np.ndarray, threshold: float) -> np.ndarray:
     """The new network's answers, but the old one's where the new one is unsure.
 
-    Where ``new.max(1) < threshold`` the old answer must be known: from a run of the old network too, or
-    from what it once said of this picture. ``threshold=0`` is the new network, 1 (nearly) the old one.
+    Where the new one's highest probability is below the threshold, the old answer must be known: from a run
+    of the old network, or from what it once said of this picture.
 
     Args:
         old: classes (N,).
         new: probabilities (N, C).
-        threshold: 0 to 1.
+        threshold: 0 (always the new one) to 1.
 
     Returns:
         Classes (N,).
 
     Raises:
-        PredictionError: unequal numbers of pictures, or ``new`` holds no probabilities.
+        PredictionError: unequal numbers of pictures, or no probabilities.
 
     >>> guard(np.array([0, 0]), np.array([[0.1, 0.9], [0.4, 0.6]]), threshold=0.7).tolist()
     [1, 0]
     """
-    if new.ndim != 2 or len(old) != len(new):
-        raise PredictionError(
-            f"old has shape {old.shape}, new {new.shape}; expected classes (N,) and probabilities (N, C)."
-        )
-    if new.size and not (new.min() >= 0 and np.allclose(new.sum(1), 1, atol=1e-3)):
-        raise PredictionError("new holds no probabilities: rows must be 0 or more, with the sum of 1.")
+    _check(new, "new", len(old))
     return np.where(new.max(1) < threshold, old, new.argmax(1))
+
+
+def surer(old: np.ndarray, new: np.ndarray, handicap: float) -> np.ndarray:
+    """The answers of whichever network is surer, the old one's confidence less a handicap.
+
+    Needs the old probabilities of every picture: from a run of both networks, or kept.
+
+    Args:
+        old, new: probabilities (N, C).
+        handicap: 0 (the surer one) to 1 (always the new one).
+
+    Returns:
+        Classes (N,).
+
+    Raises:
+        PredictionError: as by :func:`guard`.
+
+    >>> surer(np.array([[0.8, 0.2], [0.7, 0.3]]), np.array([[0.1, 0.9], [0.4, 0.6]]), handicap=0.0).tolist()
+    [1, 0]
+    """
+    _check(old, "old", len(new))
+    _check(new, "new", len(old))
+    return np.where(old.max(1) - handicap > new.max(1), old.argmax(1), new.argmax(1))
+
+
+def _check(values: np.ndarray, name: str, count: int) -> None:
+    if values.ndim != 2 or len(values) != count:
+        raise PredictionError(
+            f"{name} has shape {values.shape}; expected probabilities (N, C) of {count:,} pictures."
+        )
+    if values.size and not (values.min() >= 0 and np.allclose(values.sum(1), 1, atol=1e-3)):
+        raise PredictionError(f"{name} holds no probabilities: rows must be 0 or more, with the sum of 1.")
 
 
 def choose(

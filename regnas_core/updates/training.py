@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,9 +17,11 @@ from torch.optim.swa_utils import update_bn
 from ..data.datasets import ImageSet
 from ..deploy.export import for_pictures
 from ..files import digest
+from ..supernets.distillation import Objective, focal_distillation
 from ..supernets.training import Recipe, run_epochs
 
 Loss = Callable[[Tensor, Tensor | None, Tensor], Tensor]  # logits, teacher's logits, labels → scalar
+CROSS_ENTROPY = partial(focal_distillation, objective=Objective("CE"))
 STATISTICS = 2048  # training pictures that BatchNorm's statistics are taken from
 BATCH = 256
 
@@ -29,7 +33,12 @@ def plain_network(
 
     Width 16 has 1.3 million MACs on colour pictures.
     """
-    sizes = ((channels, width, 2), (width, 2 * width, 2), (2 * width, 2 * width, 1), (2 * width, 4 * width, 2))
+    sizes = (
+        (channels, width, 2),
+        (width, 2 * width, 2),
+        (2 * width, 2 * width, 1),
+        (2 * width, 4 * width, 2),
+    )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         layers = [
@@ -61,7 +70,7 @@ def fit(
     network: nn.Module,
     images: ImageSet,
     recipe: Recipe,
-    loss: Loss,
+    loss: Loss = CROSS_ENTROPY,
     *,
     teacher: nn.Module | None = None,
     workdir: str | Path,
@@ -72,7 +81,8 @@ def fit(
         network: takes uint8 pictures (B, C, H, W), gives logits; it is left as it is.
         images: training pictures.
         recipe: how to train; ``random_nets`` is without meaning.
-        loss: as those in :mod:`regnas_core.updates.losses`.
+        loss: of logits, the teacher's logits and labels, such as ``partial(focal_distillation,
+            objective=Objective("FD-KL"))`` or :func:`regnas_core.updates.logit_difference_inhibition`.
         teacher: a network whose logits on the same augmented pictures the loss is told; its BatchNorm works
             by the batch, as that of the network in training does.
         workdir: where state and log are kept.
@@ -86,7 +96,7 @@ def fit(
     run = {
         "start": _digest(network),
         "teacher": None if teacher is None else _digest(teacher),
-        "loss": f"{loss.__module__}.{loss.__qualname__}",
+        "loss": _named(loss),
         "images": images.digest,
         **asdict(recipe),
     }
@@ -100,7 +110,9 @@ def fit(
         value.backward()
         return value.detach()
 
-    run_epochs(_Trained(weights, next(iter(weights.values())).device), images, recipe, step, run, Path(workdir))
+    run_epochs(
+        _Trained(weights, next(iter(weights.values())).device), images, recipe, step, run, Path(workdir)
+    )
     return _with_statistics(own, images)
 
 
@@ -157,6 +169,12 @@ def _with_statistics(network: nn.Module, images: ImageSet) -> nn.Module:
 def _batches(pictures: np.ndarray) -> list[Tensor]:
     starts = range(0, len(pictures), BATCH)
     return [torch.from_numpy(np.array(pictures[start : start + BATCH])) for start in starts]
+
+
+def _named(loss: Any) -> str:
+    """A function's name, with the arguments that ``partial`` gives it."""
+    given = f" {loss.args} {loss.keywords}" if isinstance(loss, partial) else ""
+    return f"{getattr(loss, 'func', loss).__qualname__}{given}"
 
 
 def _digest(network: nn.Module) -> str:

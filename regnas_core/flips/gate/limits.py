@@ -138,12 +138,25 @@ class Bounded:
     n: float
 
 
+def effective_items(values: NDArray[Any], weights: NDArray[np.float64]) -> float:
+    """How many equal items would know the weighted mean of values (N,) as well as these do.
+
+    Korn and Graubard (Survey Methodology 1998): the variance over the items, by that of their weighted mean.
+    Where heavy items differ most that is less than what weights alone say (Kish), which is its bound.
+    """
+    share = weights / weights.sum()
+    off = (values - float(share @ values)) ** 2
+    kish = 1 / float((share**2).sum())
+    spread = float(share**2 @ off)
+    return min(kish, float(share @ off) / spread) if spread > 0 else kish
+
+
 def flip_rate(flips: NDArray[np.bool_], weights: NDArray[np.float64] | None, confidence: float) -> Bounded:
     """Share of items that flip, with exact bounds (Clopper and Pearson); weighted: by effective number."""
     if weights is None:
         n, count = float(len(flips)), float(flips.sum())
     else:
-        n = float(weights.sum() ** 2 / (weights**2).sum())
+        n = effective_items(flips, weights)
         count = n * float(weights[flips].sum() / weights.sum())
     low = float(stats.beta.ppf(1 - confidence, count, n - count + 1)) if count > 0 else 0.0
     high = float(stats.beta.ppf(confidence, count + 1, n - count)) if count < n else 1.0
@@ -158,7 +171,7 @@ def gain(
 ) -> Bounded:
     """Top-1 of the new minus the old, of paired items, with bounds by Bonett and Price (2012)."""
     share = np.full(len(old), 1 / len(old)) if weights is None else weights / weights.sum()
-    n = 1 / float((share**2).sum())
+    n = float(len(old)) if weights is None else effective_items(new.astype(float) - old, weights)
     up, down = n * float(share[new & ~old].sum()), n * float(share[old & ~new].sum())
     p, q = (up + 1) / (n + 2), (down + 1) / (n + 2)
     half = float(stats.norm.ppf(confidence)) * sqrt((p + q - (p - q) ** 2) / (n + 2))
