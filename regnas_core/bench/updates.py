@@ -17,6 +17,7 @@ import pandas as pd
 from torch import nn
 
 from ..data.datasets import Dataset, ImageSet
+from ..files import digest, write_table
 from ..flips import flip_counts, top1
 from ..supernets.distillation import Objective, focal_distillation
 from ..supernets.training import Recipe
@@ -27,7 +28,9 @@ from ..updates.training import CROSS_ENTROPY, Ensemble, fit, logits, mix_weights
 FEWER = 3  # the old network knows one of so many training pictures
 MEMBERS = 3  # of an ensemble
 ALLOWED = 0.005  # of Top-1, that a setting may cost on the search pictures
-STEPS = tuple(round(0.05 * k, 2) for k in range(21))  # settings that are tried, the first of no effect
+STEPS = tuple(round(0.05 * k, 2) for k in range(20))  # settings that are tried, the first of no effect
+HANDICAPS = tuple(round(1 - step, 2) for step in STEPS)  # the first leaves all to the new network
+SHARES = STEPS[::2]  # of weights, each of which is a network to run
 RECIPE = Recipe(epochs=8, batch_size=128, lr=0.2, weight_decay=5e-4)
 FOCAL = Objective("FD-KL", weight=0.2, temperature=1.0)  # of equal T the weight was tried on a search split
 
@@ -51,8 +54,15 @@ class Study:
     width: int = 16
     recipe: Recipe = RECIPE
 
-    def run(self, seed: int) -> pd.DataFrame:
-        """A row a way, as :func:`updates` has it."""
+    def rows(self, seed: int) -> pd.DataFrame:
+        """A row a way, as :func:`updates` has it; kept when they have been made."""
+        parts = (self.data.train.digest, self.data.search.digest, self.data.test.digest)
+        path = self.workdir / f"{seed}-{digest(*parts, str(self.width), str(self.recipe))}.csv"
+        if not path.is_file():
+            write_table(self._run(seed), path)
+        return pd.read_csv(path)
+
+    def _run(self, seed: int) -> pd.DataFrame:
         train, first = self.data.train, 100 * seed
         recipes = [replace(self.recipe, seed=first + k) for k in range(MEMBERS + 1)]
         part = train.take(len(train) // FEWER)
@@ -64,18 +74,18 @@ class Study:
         said = {name: self._answers(network) for name, (network, _) in networks.items()}
         before, members = self._answers(old), [self._answers(network) for network in news]
         warm, after = networks["started from the old"][0], members[0]
-        mixes = {share: self._answers(mix_weights(old, warm, share, train)) for share in STEPS[:-1]}
+        mixes = {share: self._answers(mix_weights(old, warm, share, train)) for share in SHARES}
         rows = [
             *((name, None, said[name]["test"].argmax(1), cost, 1.0) for name, (_, cost) in networks.items()),
-            (*self._set("mixed weights", lambda share, part: mixes[share][part].argmax(1), before), 1.0, 1.0),
+            (*self._set("mixed weights", SHARES, lambda s, part: mixes[s][part].argmax(1), before), 1.0, 1.0),
             ("several new", None, _mean([m["test"] for m in members]).argmax(1), MEMBERS, MEMBERS),
-            (*self._set("old and new", lambda w, part: _blend(before, after, w, part), before), 1.0, 2.0),
-            self._guarded(before, after),
             (
-                *self._set("the surer one", lambda h, part: surer(before[part], after[part], h), before),
+                *self._set("old and new", STEPS, lambda w, part: _blend(before, after, w, part), before),
                 1.0,
                 2.0,
             ),
+            self._guarded(before, after),
+            self._surer(before, after),
         ]
         return pd.DataFrame(self._counted(before["test"].argmax(1), rows)).assign(seed=seed)
 
@@ -132,21 +142,27 @@ class Study:
         return {name: probabilities(logits(network, part.images)) for name, part in parts.items()}
 
     def _set(
-        self, way: str, answer: Callable[[float, str], np.ndarray], before: Answers
+        self,
+        way: str,
+        settings: tuple[float, ...],
+        answer: Callable[[float, str], np.ndarray],
+        before: Answers,
     ) -> tuple[str, float, np.ndarray]:
         """A way with a setting, at what is chosen on the search pictures: way, setting, test classes."""
-        labels, steps = self.data.search.labels, STEPS
-        if way == "the surer one":  # a handicap of 1 leaves the new network as it is
-            steps = steps[::-1]
-        tried = {setting: answer(setting, "search") for setting in steps[:-1]}
-        floor = float(top1(tried[steps[0]], labels)) - ALLOWED
+        labels = self.data.search.labels
+        tried = {setting: answer(setting, "search") for setting in settings}
+        floor = float(top1(tried[settings[0]], labels)) - ALLOWED
         setting = choose(tried, before["search"].argmax(1), labels, floor)
         return way, setting, answer(setting, "test")
 
     def _guarded(self, before: Answers, after: Answers) -> tuple:
         old = {part: found.argmax(1) for part, found in before.items()}
-        way, t, classes = self._set("guard", lambda t, part: guard(old[part], after[part], t), before)
+        way, t, classes = self._set("guard", STEPS, lambda t, part: guard(old[part], after[part], t), before)
         return way, t, classes, 1.0, 1 + float((after["test"].max(1) < t).mean())
+
+    def _surer(self, before: Answers, after: Answers) -> tuple:
+        found = self._set("surer", HANDICAPS, lambda h, part: surer(before[part], after[part], h), before)
+        return *found, 1.0, 2.0
 
     def _counted(self, old: np.ndarray, rows: list[tuple]) -> Iterator[dict]:
         labels = self.data.test.labels
@@ -188,7 +204,7 @@ def updates(data: Dataset, workdir: str | Path, *, seeds: int = 3, **options) ->
         a step); ``passes``, that of an answer, in runs of one network.
     """
     study = Study(data, Path(workdir), **options)
-    table = pd.concat([study.run(seed) for seed in range(seeds)], ignore_index=True)
+    table = pd.concat([study.rows(seed) for seed in range(seeds)], ignore_index=True)
     columns = ["seed", *(name for name in table if name != "seed")]
     about = {
         "data": data.name,

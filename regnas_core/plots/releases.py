@@ -11,8 +11,8 @@ from .style import COLOURS, label_points, legend_below, new_figure, styled
 PLATFORM_COLOURS = {
     "float32": COLOURS["reference"],
     "float16": COLOURS["R1"],
-    "int8": COLOURS["R0"],
-    "int8 by tensor": COLOURS["R2"],
+    "int8": COLOURS["new"],
+    "int8 by tensor": COLOURS["independent"],
     "int8, simulated": COLOURS["kept"],
 }
 

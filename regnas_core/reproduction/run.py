@@ -10,6 +10,7 @@ import subprocess
 import time
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ class Notebook:
         items: the paper's items, as named in figures/<preset>/.
         parameters: names that its cell tagged ``parameters`` sets.
         needs: files under the data root without which it cannot run; what makes them tries to download them.
+            Or, as "package:NAME", packages beyond the extras search and notebooks.
         tables: whether it reads the preset's tabular benchmarks.
     """
 
@@ -51,9 +53,18 @@ class Notebook:
 
     def missing(self, preset: str, overrides: dict[str, Any]) -> list[str]:
         """What it needs, but is not there."""
-        files = [str(path) for path in (data_root() / name for name in self.needs) if not path.is_file()]
+        away = [_away(name) for name in self.needs]
         lacks = self.tables and (overrides or not trainings(preset))
-        return [*files, f"a table of {preset} as it is"] if lacks else files
+        return [*filter(None, away), *([f"a table of {preset} as it is"] if lacks else [])]
+
+
+def _away(need: str) -> str | None:
+    """What a notebook needs, as a text, if it is not there."""
+    kind, colon, package = need.partition(":")
+    if kind == "package" and colon:
+        return None if find_spec(package) else f"the package {package} (extra deploy)"
+    path = data_root() / need
+    return None if path.is_file() else str(path)
 
 
 def notebooks() -> list[Notebook]:
