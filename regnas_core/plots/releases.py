@@ -63,6 +63,7 @@ def updates(table: pd.DataFrame) -> Figure:
     for rows, face in ((means[~dear], COLOURS["new"]), (means[dear], "white")):
         ax.scatter(rows["nfr_pct"], rows["top1_pct"], s=42, fc=face, ec=COLOURS["new"], lw=1.2, zorder=3)
     ax.set(xlabel="negative flips against the old network (%)", ylabel="Top-1 (%)")
+    ax.set_title("in brackets: trainings · runs an answer", fontsize=8, loc="right", color=COLOURS["other"])
     low, high = ax.get_xlim()
     bottom, top = ax.get_ylim()
     for worth in np.arange(np.floor(bottom - high), top - low, 2):
