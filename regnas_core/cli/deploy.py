@@ -33,7 +33,6 @@ def deploy(
     The files take uint8 pictures. Flips are those between the float32 file and the others, on test images.
     """
     from ..errors import GeneError
-    from ..experiments import deployment
     from ..files import write_table
     from ..flips.report import format_table
 
@@ -44,6 +43,8 @@ def deploy(
         if not (name.strip() and equals) or "/" in name:
             raise GeneError(f"--arch {given!r}: expected a name without slashes and genes, as phone={{…}}.")
         networks[name.strip()] = bench.space.parse(genes)
+    from ..experiments import deployment  # which imports onnx: after what is quick to refuse
+
     frame = deployment.answers(bench.net, networks, bench.data, into)
     if answers:
         write_table(frame, answers)

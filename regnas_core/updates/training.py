@@ -78,7 +78,7 @@ def fit(
     """Train a copy of a network, or go on where a killed run stopped.
 
     Args:
-        network: takes uint8 pictures (B, C, H, W), gives logits; it is left as it is.
+        network: on the CPU; takes uint8 pictures (B, C, H, W), gives logits; it is left as it is.
         images: training pictures.
         recipe: how to train; ``random_nets`` is without meaning.
         loss: of logits, the teacher's logits and labels, such as ``partial(focal_distillation,
@@ -148,7 +148,7 @@ class Ensemble(nn.Module):
 
 @torch.no_grad()
 def logits(network: nn.Module, pictures: np.ndarray) -> np.ndarray:
-    """Logits float32 (N, C) of a network in evaluation mode on uint8 pictures (N, …)."""
+    """Logits float32 (N, C) of a network in evaluation mode, on the CPU, on uint8 pictures (N, …)."""
     return np.concatenate([network(batch).numpy() for batch in _batches(pictures)])
 
 
