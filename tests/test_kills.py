@@ -32,5 +32,5 @@ def test_two_processes_in_one_folder_find_what_one_finds(home):
     with ThreadPoolExecutor(2) as threads:
         ends = [threads.submit(start, "search", home / "both", note=f"both-{i}") for i in range(2)]
         assert not any(end.result() for end in ends)
-    one, *both = (json.loads((home / f"{name}.json").read_text())[1] for name in ("one", "both-0", "both-1"))
+    one, *both = (json.loads((home / f"{name}.json").read_text())[0] for name in ("one", "both-0", "both-1"))
     assert both == [one, one]
