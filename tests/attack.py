@@ -36,7 +36,8 @@ seeds: 1
 device: cpu
 """
 OPTIONS = {
-    "image": [3, 16, 16], "classes": 4, "stem": 4, "head": 16, "widths": [4, 6, 6], "kernels": [3, 5], "depths": [1, 2]
+    "image": [3, 16, 16], "classes": 4, "stem": 4, "head": 16, "widths": [4, 6, 6], "kernels": [3, 5],
+    "depths": [1, 2],
 }  # fmt: skip
 SHARE = {"reproduce": 0.25}  # of the kills: it starts a kernel each time
 PHASES = ("half", "before", "after")
