@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from ..download import fetch
@@ -89,7 +89,7 @@ class SuperNet:
         }
         tensors = {name: w.detach().cpu().contiguous() for name, w in self.weights.items()}
         meta = {"format": FORMAT, "regnas": json.dumps(head)}
-        return write_atomically(path, lambda part: save_file(tensors, part, meta))
+        return write_atomically(path, lambda part: part.write_bytes(save(tensors, meta)))
 
 
 def as_array(weight: Tensor) -> np.ndarray:

@@ -9,6 +9,7 @@ The loop around the steps (:func:`run_epochs`) is that of single networks, too.
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -267,7 +268,8 @@ def _save(
         "optimizer": optimizer.state_dict(),
         "schedule": schedule.state_dict(),
     }
-    write_atomically(workdir / "training.pt", lambda part: torch.save(state, part))
+    torch.save(state, written := io.BytesIO())  # to a full disk it would raise errors that do not say so
+    write_atomically(workdir / "training.pt", lambda part: part.write_bytes(written.getbuffer()))
     _write_log(workdir, log, loss_name)
 
 

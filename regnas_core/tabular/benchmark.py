@@ -234,8 +234,10 @@ def _known(split: str) -> Split:
 
 
 def stamp(info: dict[str, Any]) -> str:
-    """What right and wrong depend on, as one word: digests of weights and images, and settings."""
+    """What right and wrong depend on, as one word: digests of weights and images, settings, and version."""
     parts = {key: info[key] for key in ("weights", "calibration", "images", "precision")}
+    if (version := info.get("evaluator", 1)) != 1:  # the first tables do not say
+        parts["evaluator"] = version
     return digest(json.dumps(parts, sort_keys=True))
 
 

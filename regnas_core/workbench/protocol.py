@@ -128,10 +128,12 @@ def get_race(
     top1_weight, nfr_weight = reward_weights(weights)
     ref = np.zeros(len(search), bool) if reference is None else bench.correct([reference], "search")[0]
     held: dict[Arch, Node] = {}  # a generation's statistics
+    gain = (0.0, top1_weight, -nfr_weight)  # of an image: wrong in both, right, a negative flip
 
     def predict(archs: list[Arch], part: slice) -> np.ndarray:
         store = bench.store("search", part)
-        if missing := [arch for arch in archs if str(arch) not in store]:
+        names = set(store.missing(map(str, archs)))
+        if missing := [arch for arch in archs if str(arch) in names]:
             if not held.keys() >= set(missing):
                 held.clear()
                 held.update(dict.fromkeys(missing, bench.evaluator.calibrate(missing, progress=True)))
@@ -158,7 +160,8 @@ def get_race(
         gains,
         len(search),
         survivors=survivors(protocol.population, protocol.parent_ratio),
-        low=min(0.0, -nfr_weight),
-        high=max(0.0, top1_weight),
+        low=min(gain),
+        high=max(gain),
         level=protocol.racing if level is None else level,
+        final=get_score(bench, weights, reference),
     )

@@ -125,7 +125,7 @@ def _racing(level: float | None) -> dict:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("weights", ["R0", "R2", (0.5, 2.0)])
+@pytest.mark.parametrize("weights", ["R0", "R2", (0.5, 2.0), (-0.5, -1.0)])
 def test_a_search_that_races_by_the_exact_bound_finds_the_same(make_bench, tmp_path, reference, weights):
     plain, raced = (
         run_search(make_bench(tmp_path / str(level), search=_racing(level)), weights, reference=reference)
@@ -133,7 +133,7 @@ def test_a_search_that_races_by_the_exact_bound_finds_the_same(make_bench, tmp_p
     )
     assert raced.best == plain.best and raced.archs == plain.archs
     kept = raced.log["top1_pct"].notna()
-    assert raced.log.loc[kept, "score"].tolist() == pytest.approx(plain.log.loc[kept, "score"].tolist())
+    assert raced.log.loc[kept, "score"].tolist() == plain.log.loc[kept, "score"].tolist()  # ties as well
     for column in ("top1_pct", "nfr_pct", "pfr_pct"):
         assert (raced.log.loc[kept, column] == plain.log.loc[kept, column]).all()
     dropped = ~kept & (raced.log["generation"] == 3)

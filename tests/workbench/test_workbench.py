@@ -12,6 +12,7 @@ import pytest
 from regnas_core import Evaluator, load_supernet, open_workbench
 from regnas_core.data.datasets import Dataset
 from regnas_core.errors import CheckpointError, DataError, PresetError
+from regnas_core.evaluation import evaluator
 from regnas_core.flips import counts as flips
 from regnas_core.workbench import workbench
 from regnas_core.workbench.presets import load_preset
@@ -164,6 +165,54 @@ def test_predictions_can_be_shared_out_to_an_executors_workers(tmp_path):
     assert len(list((tmp_path / "shared").rglob("*.parquet"))) == 2  # one a stretch
 
 
+def test_workers_get_the_network_that_they_are_asked_to_run(
+    bench, archs, lively, make_bench, tmp_path, monkeypatch
+):
+    """And not the preset's, of which they would store predictions under this network's name."""
+    other = lively.net("mini", 1, **bench.space.options)
+    expected = make_bench(tmp_path / "alone", net=other).predictions(archs, "search")
+    own = bench.predictions(archs, "search")
+    monkeypatch.setattr(workbench, "_reopened", lambda preset: make_bench(tmp_path / "worker"))
+    with ThreadPoolExecutor(2) as executor:
+        shared = replace(bench, net=other, executor=executor, opened=bench.net.digest())
+        found = shared.predictions(archs, "search")
+    assert (found == expected).all() and not (found == own).all()
+    assert (make_bench(tmp_path, net=other).predictions(archs, "search") == expected).all()
+
+
+@pytest.mark.parametrize(
+    "changes", [{"evaluation": {"calibration_batch": 16}}, {"data": {"name": "folder", "search_images": 30}}]
+)
+def test_workers_with_other_images_or_settings_refuse(
+    bench, archs, make_bench, tmp_path, monkeypatch, changes
+):
+    monkeypatch.setattr(workbench, "_reopened", lambda preset: make_bench(tmp_path / "worker", **changes))
+    with ThreadPoolExecutor(1) as executor:
+        shared = replace(bench, executor=executor, opened=bench.net.digest())
+        with pytest.raises(DataError, match=r"A worker has .* for the search split, where .* was asked for"):
+            shared.predictions(archs, "search")
+    assert len(shared.store("search")) == 0
+
+
+def test_kept_predictions_are_named_by_all_that_they_depend_on(bench, make_bench, tmp_path, monkeypatch):
+    def name(other=bench) -> str:
+        return other.identity("search")
+
+    names = [name(), bench.identity("test")]
+    names.append(name(make_bench(tmp_path, evaluation={"precision": "tf32"})))
+    names.append(name(make_bench(tmp_path, evaluation={"calibration_batch": 16})))
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluator, "VERSION", evaluator.VERSION + 1)
+        names.append(name())
+    with monkeypatch.context() as patch:
+        patch.setattr("torch.cuda.is_available", lambda: True)
+        names.append(name(make_bench(tmp_path, device="cuda")))
+    with monkeypatch.context() as patch:  # the same weights, used otherwise
+        patch.setattr(type(bench.space), "steps", lambda self, arch: ("other", arch))
+        names.append(name())
+    assert len(set(names)) == len(names) and name() == names[0]
+
+
 def test_predictions_of_another_precision_are_kept_apart(make_bench, tmp_path):
     single, half = (
         make_bench(tmp_path, evaluation={"precision": precision}) for precision in ("float32", "bfloat16")
@@ -177,6 +226,7 @@ def test_predictions_of_another_precision_are_kept_apart(make_bench, tmp_path):
 def test_a_companion_has_another_network_and_the_same_protocol(tmp_path):
     changes = {
         "companions": ["demo-resnet"],
+        "evaluation.calibration_batch": 64,
         "search.population": 8,
         "seed": 5,
         "data.test_images": 40,
@@ -186,6 +236,7 @@ def test_a_companion_has_another_network_and_the_same_protocol(tmp_path):
     (other,) = bench.companions
     assert other is bench.companion("demo-resnet") and other.space.name == "mini-resnet"
     assert (other.preset.search.population, other.preset.seed, len(other.images("test"))) == (8, 5, 40)
+    assert other.preset.evaluation == bench.preset.evaluation
     assert other.preset.search.target_mmacs == load_preset("demo-resnet").search.target_mmacs
     assert other.name.startswith("demo-resnet+") and "seed=5" in other.name
     assert other.images("search").digest == bench.images("search").digest

@@ -68,7 +68,9 @@ class EvaluationSection(Section):
     batch_size: int | Literal["auto"] = Field(
         128, description="images a batch for predictions; 'auto' measures"
     )
-    precision: Literal["float32", "bfloat16"] = Field("float32", description="of predictions")
+    precision: Literal["float32", "tf32", "bfloat16"] = Field(
+        "float32", description="of predictions; tf32 is a GPU's faster, less exact float32"
+    )
     memory_gb: float = Field(2, gt=0, description="what folded weights may take at a time")
     workers: int = Field(1, ge=1, description="processes that predict side by side, on a CPU")
 
@@ -223,11 +225,12 @@ def load_preset(name: str, overrides: dict[str, Any] | None = None) -> Preset:
 
 
 def alongside(own: Preset, other: Preset) -> Preset:
-    """``other`` with the seeds, the protocol of search and the number of images of ``own``.
+    """``other`` with the seeds, the protocol of search, the images and the evaluation of ``own``.
 
-    What stays its own: data set, super-network, budgets, and how networks are trained.
+    What stays its own: data set, super-network, budgets, and how networks are trained; of another data set,
+    path and sizes, too.
     """
-    general = ("samples", "seed", "seeds", "sweep_seeds", "recompute", "device")
+    general = ("samples", "seed", "seeds", "sweep_seeds", "recompute", "device", "evaluation")
     protocol = (
         "images",
         "generations",
@@ -237,7 +240,8 @@ def alongside(own: Preset, other: Preset) -> Preset:
         "mutation_prob",
         "racing",
     )
-    parts = {"search": protocol, "data": ("search_images", "test_images")}
+    same = ("path", "sizes") if own.data.name == other.data.name else ()
+    parts = {"search": protocol, "data": ("search_images", "test_images", *same)}
     changed = {
         part: getattr(other, part).model_copy(update={key: getattr(getattr(own, part), key) for key in keys})
         for part, keys in parts.items()
