@@ -180,6 +180,31 @@ def crossover(
     return settled(_build(space, containing, choose), a, rng, limits)
 
 
+def construct(
+    space: Decisions,
+    choose: Callable[[int, tuple[Value, ...]], Value],
+    rng: np.random.Generator,
+    anchor: Arch,
+    *,
+    containing: Arch | None = None,
+    max_cost: float | None = None,
+    min_cost: float | None = None,
+    cost: Cost | None = None,
+) -> Arch:
+    """The architecture of one's own choices; outside the window, moved towards ``anchor`` in random order.
+
+    Args:
+        space: where to build.
+        choose: called for one gene after the other with its place and its allowed values; returns one.
+        rng: source of randomness.
+        anchor: an architecture that satisfies all limits.
+        containing, max_cost, min_cost, cost: as for :func:`sample`.
+    """
+    limits = Limits(space, containing, max_cost, min_cost, cost)
+    check_parent(anchor, limits)
+    return settled(_build(space, containing, choose), anchor, rng, limits)
+
+
 def check_parent(arch: Arch, limits: Limits) -> None:
     """Raises an InfeasibleError unless a parent contains the reference."""
     if limits.containing is not None and not limits.space.contains(arch, limits.containing):

@@ -19,7 +19,7 @@ from ..search.rewards import check_reference, reward_weights
 from ..search.rewards import reward as combined
 from ..spaces.arch import Arch
 from ..spaces.tied import TiedSpace
-from .bits import Bits, count, unpack
+from .bits import Bits, count, pack, unpack
 from .format import SPLITS, Contents, read, read_header
 
 Rates = NDArray[np.float64]
@@ -132,6 +132,24 @@ class TabularBenchmark:
         """NFR of every network with ``reference`` for φ1, a fraction of the images: (M,)."""
         bits, row = self._bits[_known(split)], self.row(reference)
         return (self._counts[split][row] - count(bits & bits[row])) / len(self._labels[split])
+
+    def rates(
+        self,
+        archs: Sequence[Arch],
+        reference: Arch | None,
+        split: Split,
+        part: slice | NDArray[np.integer[Any]] = slice(None),
+    ) -> tuple[Rates, Rates]:
+        """Top-1 and NFR of some networks on a part of a split: (K,) each; without a reference NFR is 0."""
+        chosen = np.zeros(len(self._labels[_known(split)]), bool)
+        chosen[part] = True
+        mask, n = pack(chosen[np.newaxis])[0], chosen.sum()
+        right = self._bits[split][[self.row(arch) for arch in archs]] & mask
+        top1 = count(right)
+        if reference is None:
+            return top1 / n, np.zeros(len(archs))
+        own = self._bits[split][self.row(reference)] & mask
+        return top1 / n, (count(own[np.newaxis])[0] - count(right & own)) / n
 
     def nfr_matrix(self, archs: Sequence[Arch], split: Split, *, directed: bool = False) -> Rates:
         """NFR of every pair of ``archs``, as :func:`regnas_core.nfr_matrix` counts it: (K, K)."""
