@@ -91,9 +91,9 @@ class Course:
     def crossover(self, a: Arch, b: Arch) -> Arch:
         return self.space.crossover(a, b, self.rng, **self.limits)
 
-    def construct(self, choose: Callable[[int, tuple[Value, ...]], Value], anchor: Arch | None = None) -> Arch:
-        """See :func:`regnas_core.spaces.variation.construct`; the anchor is a random one by default."""
-        return self.space.construct(choose, self.rng, anchor or self.sample(), **self.limits)
+    def near(self, values: Sequence[Value | None], anchor: Arch | None = None) -> Arch:
+        """See :func:`regnas_core.spaces.variation.near`; the anchor is a random architecture by default."""
+        return self.space.near(values, self.rng, anchor or self.sample(), **self.limits)
 
     def new(self, make: Callable[[], Arch], attempts: int = ATTEMPTS) -> Arch | None:
         """What ``make`` gives that was not seen yet, from now on seen; None where nothing is found."""
@@ -115,7 +115,7 @@ class Course:
 
     # ── asking ───────────────────────────────────────────────────────────────────────────────────
     def evaluate(self, born: Sequence[tuple[Arch, str]]) -> list[float]:
-        """Scores of new architectures, each with its origin: one call of the score, one generation of the log.
+        """Scores of new architectures, each with its origin: one call of the score, a generation of the log.
 
         Raises:
             RegnasError: a score is not a number, or their count is wrong.

@@ -56,10 +56,18 @@ def evolve(
         InfeasibleError: no architecture satisfies budget and reference.
         RegnasError: a score is not a number, or their count is wrong.
     """
-    limits = {"max_cost": max_cost, "min_cost": min_cost, "cost": cost, "reference": reference}
     evaluations = population + (generations - 1) * (population - survivors(population, parent_ratio))
     course = Course(
-        space, score, evaluations=evaluations, seed=seed, exclude=exclude, progress=progress, **limits
+        space,
+        score,
+        evaluations=evaluations,
+        seed=seed,
+        max_cost=max_cost,
+        min_cost=min_cost,
+        cost=cost,
+        reference=reference,
+        exclude=exclude,
+        progress=progress,
     )
     evolution(
         course,
@@ -79,7 +87,7 @@ def evolution(
     mutation_ratio: float = 0.5,
     mutation_prob: float = 0.1,
 ) -> None:
-    """:func:`evolve` as a strategy of :func:`regnas_core.search`: generations until the evaluations are spent."""
+    """:func:`evolve` as a strategy of :func:`regnas_core.search`, until the evaluations are spent."""
     space, rng = course.space, course.rng
     parents = survivors(population, parent_ratio)
     mutants = round(mutation_ratio * (population - parents))
@@ -111,7 +119,9 @@ def evolution(
                     break
         order = len(course.archs)
         scores = course.evaluate(born)
-        alive += [(-value, order + i, arch) for i, (value, (arch, _)) in enumerate(zip(scores, born, strict=True))]
+        alive += [
+            (-value, order + i, arch) for i, (value, (arch, _)) in enumerate(zip(scores, born, strict=True))
+        ]
         alive = sorted(alive)[:parents]
         if len(born) < len(wanted):
             if course.exhausted:

@@ -55,7 +55,7 @@ class Space(ABC):
     sample = variation.sample
     mutate = variation.mutate
     crossover = variation.crossover
-    construct = variation.construct
+    near = variation.near
 
     @abstractmethod
     def steps(self, arch: Arch) -> tuple[st.Step, ...]:

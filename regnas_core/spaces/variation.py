@@ -180,9 +180,9 @@ def crossover(
     return settled(_build(space, containing, choose), a, rng, limits)
 
 
-def construct(
+def near(
     space: Decisions,
-    choose: Callable[[int, tuple[Value, ...]], Value],
+    values: Sequence[Value | None],
     rng: np.random.Generator,
     anchor: Arch,
     *,
@@ -191,17 +191,24 @@ def construct(
     min_cost: float | None = None,
     cost: Cost | None = None,
 ) -> Arch:
-    """The architecture of one's own choices; outside the window, moved towards ``anchor`` in random order.
+    """The architecture of one's own choices, or of the nearest allowed ones.
+
+    Outside the window it is moved towards ``anchor``, gene by gene in random order, until it fits.
 
     Args:
         space: where to build.
-        choose: called for one gene after the other with its place and its allowed values; returns one.
+        values: one a gene; None draws it.
         rng: source of randomness.
         anchor: an architecture that satisfies all limits.
         containing, max_cost, min_cost, cost: as for :func:`sample`.
     """
     limits = Limits(space, containing, max_cost, min_cost, cost)
     check_parent(anchor, limits)
+
+    def choose(slot: int, domain: tuple[Value, ...]) -> Value:
+        value = values[slot]
+        return _pick(rng, domain) if value is None else min(domain, key=lambda allowed: abs(allowed - value))
+
     return settled(_build(space, containing, choose), anchor, rng, limits)
 
 

@@ -37,7 +37,7 @@ class Lookup:
     def __init__(self, values: Rates, row: Callable[[Arch], int], limit: int | None = None) -> None:
         self.looked_up, self._values, self._row, self._limit = 0, values, row, limit
 
-    def __call__(self, archs: Iterable[Arch]) -> list[float]:
+    def __call__(self, archs: Iterable[Arch]) -> list[Any]:
         rows = [self._row(arch) for arch in archs]
         if self._limit is not None and self.looked_up + len(rows) > self._limit:
             raise RegnasError(
@@ -45,7 +45,7 @@ class Lookup:
                 "Let it evaluate fewer networks, or raise limit."
             )
         self.looked_up += len(rows)
-        return [float(self._values[row]) for row in rows]
+        return self._values[rows].tolist()
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,15 +175,21 @@ class TabularBenchmark:
         reference: Arch | None = None,
         *,
         limit: int | None = None,
+        parts: bool = False,
     ) -> Lookup:
-        """A score for :func:`regnas_core.evolve`: the reward on the search split.
+        """A score for :func:`regnas_core.search`: the reward on the search split.
 
         Args:
             reward: ``"R0"``, ``"R1"``, ``"R2"``, or (λ1, λ2).
             reference: φ1 of the flips; R0 does without.
             limit: look-ups that are allowed; more raise a RegnasError.
+            parts: whether scores are the two terms, (λ1 · Top-1, −λ2 · NFR), of which the reward is the sum.
         """
-        return Lookup(self.rewards(reward, reference), self.row, limit)
+        whole = self.rewards(reward, reference)
+        if not parts:
+            return Lookup(whole, self.row, limit)
+        gain = reward_weights(reward)[0] * self.top1("search")
+        return Lookup(np.column_stack([gain, whole - gain]), self.row, limit)
 
     def containing(self, reference: Arch) -> NDArray[np.bool_]:
         """Which networks contain all weights of ``reference``, A_t of the paper: (M,)."""

@@ -63,7 +63,8 @@ def search(
             many objectives of each, higher is better, such as (Top-1, −NFR). Their sum is the score; the
             strategies of several objectives (nsga2, nsga3, moboga, dpp-net) take them, and the cost, one by
             one (:func:`~regnas_core.search.fronts.front` is what they look for).
-        strategy: one of :func:`strategy_names`, or a function of a :class:`~regnas_core.search.course.Course`.
+        strategy: one of :func:`strategy_names`, or a function of a
+            :class:`~regnas_core.search.course.Course`.
         evaluations: that may be asked for; 1,525 is the paper's number.
         seed: of all random choices.
         max_cost, min_cost, cost, reference, exclude: as for :func:`regnas_core.evolve`.
@@ -88,9 +89,17 @@ def search(
         inspect.signature(run).bind(None, **settings)
     except TypeError as error:
         raise RegnasError(f"The strategy {strategy}: {error}; see its own docstring for settings.") from None
-    limits = {"max_cost": max_cost, "min_cost": min_cost, "cost": cost, "reference": reference}
     course = Course(
-        space, score, evaluations=evaluations, seed=seed, exclude=exclude, progress=progress, **limits
+        space,
+        score,
+        evaluations=evaluations,
+        seed=seed,
+        max_cost=max_cost,
+        min_cost=min_cost,
+        cost=cost,
+        reference=reference,
+        exclude=exclude,
+        progress=progress,
     )
     run(course, **settings)
     if course.left and course.archs and course.stopped is None:

@@ -1,8 +1,7 @@
 """Gaussian processes over genes: what a few evaluated architectures say of all the others.
 
-Two architectures are alike by the number of genes that they have in common, s of D: the covariance is a sum of
-an additive part, in which every gene has its own effect, and one of interactions (cf. Swersky et al., Raiders of
-the Lost Architecture, 2014, for kernels on architectures):
+Two architectures are alike by the number of genes that they have in common, s of D. The covariance is the sum
+of an additive part, in which every gene has its own effect, and one of interactions:
 
     k(a, b) ∝ linear · s / D + exp(−(D − s) / reach), and noise where a = b
 
@@ -22,17 +21,16 @@ from scipy.stats import norm
 
 from ...spaces.arch import Arch
 from ...spaces.space import Space
+from ..course import Course
 
 Matrix = NDArray[np.float64]
 MOST = 500  # architectures that a process is fitted to: the best
 
 
 def encode(space: Space, archs: Sequence[Arch]) -> Matrix:
-    """One-hot genes (n, …), a layer that is switched off being a choice of its own: a · b counts equal genes."""
+    """One-hot genes (n, …), a layer that is off being a choice of its own: a · b counts equal genes."""
     slots = [slot for slot, gene in enumerate(space.genes) if len(gene.drawn) > 1]
-    places = [
-        {value: i for i, value in enumerate((None, *space.genes[slot].choices))} for slot in slots
-    ]
+    places = [{value: i for i, value in enumerate((None, *space.genes[slot].choices))} for slot in slots]
     starts = np.cumsum([0, *map(len, places)])
     x = np.zeros((len(archs), starts[-1]))
     for row, arch in enumerate(archs):
@@ -90,6 +88,23 @@ class GaussianProcess:
         return Posterior(self, x, mean, seen, np.maximum(1 - (seen**2).sum(0), 1e-12))
 
 
+class Fitter:
+    """Fits a process to every objective of a course; kernels are chosen anew each time it grew by half."""
+
+    def __init__(self, course: Course) -> None:
+        self.course, self._kernels, self._chosen_at = course, list[Sequence[Kernel]](), 0
+
+    def __call__(self) -> list[GaussianProcess]:
+        course, parts = self.course, self.course.parts
+        if len(parts) >= 1.5 * self._chosen_at:
+            self._kernels, self._chosen_at = [GRID] * parts.shape[1], len(parts)
+        best = np.argsort(-np.array(course.scores), kind="stable")[:MOST]
+        x = encode(course.space, [course.archs[i] for i in best])
+        models = [GaussianProcess(x, y, k) for y, k in zip(parts[best].T, self._kernels, strict=True)]
+        self._kernels = [(model.kernel,) for model in models]
+        return models
+
+
 @dataclass
 class Posterior:
     """Belief in candidates: mean (m,) and, by :attr:`variance`, how sure it is."""
@@ -121,4 +136,3 @@ def log_improvement(mean: Matrix, variance: Matrix, best: float) -> Matrix:
         near = np.log(np.maximum(z * norm.cdf(z) + norm.pdf(z), 0))
     far = norm.logpdf(z) - 2 * np.log(np.maximum(-z, 1))  # φ(z) / z²
     return np.log(sd) + np.where(z > -8, near, far)
-

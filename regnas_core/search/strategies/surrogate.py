@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ...spaces.arch import Arch
 from ..course import Course
-from .gaussian import GRID, MOST, GaussianProcess, Kernel, Matrix, encode, log_improvement
+from .gaussian import Fitter, GaussianProcess, Matrix, encode, log_improvement
 
 CANDIDATES = 1000  # of a space that is too large to list
 
@@ -14,9 +16,9 @@ CANDIDATES = 1000  # of a space that is too large to list
 def surrogate(course: Course, *, batch: int = 10, start: int = 20) -> None:
     """Bayesian optimisation with one process for each part of the score.
 
-    Where the architectures inside can be listed, as in a tied space, all are candidates; else relatives of the
-    best, and random ones. Batches are those of highest expected improvement, each chosen as if those before it
-    had come out as expected.
+    Where the architectures inside can be listed, as in a tied space, all are candidates; else relatives of
+    the best, and random ones. Batches are those of highest expected improvement, each chosen as if those
+    before it had come out as expected.
 
     Args:
         course: of the search.
@@ -25,20 +27,13 @@ def surrogate(course: Course, *, batch: int = 10, start: int = 20) -> None:
     """
     pool = Pool(course)
     course.evaluate(course.draw(start))
-    kernels: list[tuple[Kernel, ...]] = []
+    fit = Fitter(course)
     while course.left and course.archs:
         archs, x = pool.candidates()
         if not archs:
             return
-        if not kernels or len(course.archs) >= 1.5 * fitted_to:
-            kernels, fitted_to = [GRID] * course.parts.shape[1], len(course.archs)
-        known = np.argsort(-np.array(course.scores), kind="stable")[:MOST]
-        seen = encode(course.space, [course.archs[i] for i in known])
-        columns = zip(course.parts[known].T, kernels, strict=True)
-        models = [GaussianProcess(seen, values, choice) for values, choice in columns]
-        kernels = [(model.kernel,) for model in models]
         count = min(max(batch, len(course.archs) // 8), course.left, len(archs))
-        chosen = most_promising(models, x, max(course.scores), count)
+        chosen = most_promising(fit(), x, max(course.scores), count)
         course.evaluate([(archs[i], "surrogate") for i in chosen])
 
 
@@ -69,7 +64,10 @@ def relatives(course: Course, parents: list[Arch], count: int) -> list[Arch]:
     def pick() -> Arch:
         return parents[int(rng.integers(len(parents)))]
 
-    ways = [lambda: course.mutate(pick()), lambda: course.crossover(pick(), pick())] * 2 + [course.sample]
+    ways: list[Callable[[], Arch]] = [
+        lambda: course.mutate(pick()),
+        lambda: course.crossover(pick(), pick()),
+    ] * 2 + [course.sample]
     drawn = [way() for _ in range(count // len(ways)) for way in ways]
     return [arch for arch in dict.fromkeys(drawn) if arch not in course.seen]
 
@@ -77,9 +75,9 @@ def relatives(course: Course, parents: list[Arch], count: int) -> list[Arch]:
 def most_promising(models: list[GaussianProcess], x: Matrix, best: float, count: int) -> list[int]:
     """Places of ``count`` candidates (m, d), by expected improvement of the sum of the objectives."""
     beliefs = [model.posterior(x) for model in models]
-    mean, chosen = sum(b.mean for b in beliefs), list[int]()
+    mean, chosen = np.sum([b.mean for b in beliefs], 0), list[int]()
     for _ in range(count):
-        gain = log_improvement(mean, sum(b.variance for b in beliefs), best)
+        gain = log_improvement(mean, np.sum([b.variance for b in beliefs], 0), best)
         gain[chosen] = -np.inf
         chosen.append(int(np.argmax(gain)))
         for belief in beliefs:
