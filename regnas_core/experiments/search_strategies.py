@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -70,10 +71,8 @@ def course(
     limits = {"max_cost": budget, "reference": inside, "exclude": (reference,)}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a space that was seen whole
-        try:
+        with suppress(_Enough):
             search(table.space, asked, strategy, evaluations or EVALUATIONS[strategy], seed, **limits)
-        except _Enough:
-            pass
     return np.array(seen)
 
 
@@ -82,19 +81,25 @@ def compare(
 ) -> pd.DataFrame:
     """One row a search: seed, regret_<n>_pct after n evaluations (of STEPS), near and best.
 
+    A search that has seen the best of what it may propose stays there; of others, regret is nan after their
+    last evaluation.
+
     ``near`` and ``best`` are the evaluations until it came within 0.1 points of the optimum, and to it; nan
     where it did not.
     """
     reference, budget = task(table)
     rewards = 100 * table.rewards("R2", reference)
     optimum = rewards[table.within(budget, exclude=(reference,))].max()
+    inside = reference if cas else None
+    least = optimum - rewards[table.within(budget, containing=inside, exclude=(reference,))].max()
     allowed = evaluations or EVALUATIONS[strategy]
     rows = []
     for seed in seeds:
         regret = optimum - np.maximum.accumulate(course(table, strategy, seed, cas=cas, evaluations=allowed))
         row: dict[str, float] = {"seed": seed}
         for step in STEPS:
-            row[f"regret_{step}_pct"] = regret[min(step, len(regret)) - 1] if step <= allowed else np.nan
+            known = step <= allowed or regret[-1] <= least + 1e-9
+            row[f"regret_{step}_pct"] = regret[min(step, len(regret)) - 1] if known else np.nan
         for name, bar in (("near", NEAR), ("best", 1e-9)):
             arrived = np.flatnonzero(regret <= bar)
             row[name] = arrived[0] + 1 if len(arrived) else np.nan

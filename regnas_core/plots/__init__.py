@@ -9,6 +9,7 @@ from .recipe import fig3
 from .rewards import chosen
 from .rows import claims, platforms, supernets
 from .scatter import appendix_a, fig2b, fig4a, fig4b
+from .search_strategies import search_strategies
 from .spaces import laptop, search_spaces
 from .speed import benchmark, growth, racing
 from .strategies import designs
@@ -45,6 +46,7 @@ __all__ = [
     "regimes",
     "save_figure",
     "search_spaces",
+    "search_strategies",
     "searches",
     "supernets",
 ]

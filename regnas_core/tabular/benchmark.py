@@ -133,6 +133,16 @@ class TabularBenchmark:
         bits, row = self._bits[_known(split)], self.row(reference)
         return (self._counts[split][row] - count(bits & bits[row])) / len(self._labels[split])
 
+    def class_nfr(self, reference: Arch, split: Split) -> Rates:
+        """NFR within each class, a fraction of its images: (M, classes); 0 for a class without images."""
+        bits, labels = self._bits[_known(split)], self._labels[split]
+        own = bits[self.row(reference)]
+        rates = np.zeros((len(self), int(labels.max()) + 1))
+        for c in np.unique(labels):
+            of_class = pack((labels == c)[np.newaxis])[0]
+            rates[:, c] = count(own & of_class & ~bits) / (labels == c).sum()
+        return rates
+
     def rates(
         self,
         archs: Sequence[Arch],
