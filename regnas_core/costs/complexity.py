@@ -2,8 +2,8 @@
 
 After Karbachevsky et al., "Early-stage neural network hardware performance analysis" (Sustainability 2021).
 A layer of m output and n input channels with k × k kernels, of weights and activations with b_w and b_a bits,
-does m · n · k² · (b_a · b_w + b_a + b_w + log₂(n · k²)) bit operations for each output pixel. A machine does them as
-fast as its units or its memory allow: min(peak, bandwidth × operations per bit moved).
+does m · n · k² · (b_a · b_w + b_a + b_w + log₂(n · k²)) bit operations for each output pixel. A machine does
+them as fast as its units or its memory allow: min(peak, bandwidth × operations per bit moved).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a budget can be in: MACs, parameters, or time: a phone's, a recorded one, this machine's, a roofline's.
+"""What a budget can be in: MACs, parameters, or time: a phone's, recorded, this machine's, a roofline's.
 
 A cost is a function of an architecture. Whatever draws or searches takes one as ``cost=``, beside a
 budget in its units, ``max_cost=``.

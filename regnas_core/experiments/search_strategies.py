@@ -173,11 +173,7 @@ def winners(found: pd.DataFrame) -> pd.DataFrame:
             means = wide.mean().sort_values(kind="stable")
             best = wide[means.index[0]]
             half = stats.t.ppf(0.975, len(best) - 1) * best.sem() if len(best) > 1 else np.nan
-            level = [
-                other
-                for other in means.index[1:]
-                if (wide[other] == best).all() or stats.ttest_rel(wide[other], best).pvalue > 0.05
-            ]
+            level = [other for other in means.index[1:] if _level((wide[other] - best).to_numpy())]
             rows.append(
                 {
                     "cas": cas,
@@ -190,3 +186,10 @@ def winners(found: pd.DataFrame) -> pd.DataFrame:
                 }
             )
     return pd.DataFrame(rows)
+
+
+def _level(differences: NDArray[np.float64]) -> bool:
+    """Whether paired differences do not differ from 0."""
+    if np.ptp(differences) < 1e-9:
+        return abs(differences[0]) < 1e-9
+    return bool(stats.ttest_1samp(differences, 0).pvalue > 0.05)

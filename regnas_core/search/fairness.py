@@ -62,7 +62,7 @@ class ClassWeights:
         return weights[0] * np.asarray(top1, float) - weights[1] * np.asarray(class_nfr, float) @ self.mu
 
     def update(self, risks: ArrayLike) -> bool:
-        """Move weight to classes whose risk, of (classes,), is the best maximum or more; whether it is a new best.
+        """Move weight to classes with a risk, of (classes,), of the best maximum or more; whether it is new.
 
         >>> weights = ClassWeights.equal(2)
         >>> weights.update([0.1, 0.3])

@@ -94,7 +94,7 @@ class SearchSection(Section):
     sweep: tuple[float, ...] = Field((), description="budgets of Fig. 5b and of families, ascending")
     platforms: tuple[str, ...] = Field(
         ("latency",),
-        description="costs that stand for platforms, beside MACs: params, note10, latency, hcm, a table's path",
+        description="costs that stand for platforms: params, note10, latency, hcm, or a table's path",
     )
     ratios: tuple[float, ...] = Field((0.5, 2.0), description="λ2 / λ1 of App. B, beside R0, R2 and R1")
     strategy: str = Field("evolution", description="of search, by name (see :func:`regnas_core.search`)")
