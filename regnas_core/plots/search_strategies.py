@@ -37,3 +37,19 @@ def search_strategies(summary: pd.DataFrame) -> Figure:
     handles = [key("reference", n, color=looks[n], marker="", ls=dashes[n]) for n in names]
     legend_below(figure, "strategy", handles=handles, ncols=6)
     return figure
+
+
+@styled
+def fronts(table: pd.DataFrame) -> Figure:
+    """Hypervolume of what was found, as a share of the exact front's: a dot a search.
+
+    Columns: strategy, volume_pct.
+    """
+    figure, (ax,) = new_figure(4.2, 2.4)
+    order = table.groupby("strategy")["volume_pct"].mean().sort_values().index
+    for place, name in enumerate(order):
+        values = table.loc[table["strategy"] == name, "volume_pct"]
+        ax.plot(values, [place] * len(values), "o", ms=4, color="0.25", alpha=0.7)
+    ax.set_yticks(range(len(order)), order)
+    ax.set_xlabel("hypervolume (% of the exact front's)")
+    return figure

@@ -81,3 +81,9 @@ def test_a_record_is_resumed(tmp_path, monkeypatch):
 def test_it_is_drawn(found):
     figure = plots.search_strategies(compared.summary(found))
     assert [len(ax.lines) for ax in figure.axes] == [2, 0]
+
+
+def test_fronts_are_drawn():
+    table = pd.DataFrame({"strategy": ["a", "a", "b"], "volume_pct": [50.0, 60, 40]})
+    (ax,) = plots.fronts(table).axes
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["b", "a"]
