@@ -29,7 +29,7 @@ def fronts(
     """Searches for Top-1, NFR and MACs at once, against the exact front within the budget.
 
     One row a search: strategy, seed, networks on its front, volume_pct: its hypervolume as a share of the
-    exact front's. The worst corner is the reference's Top-1, the highest NFR within the budget, and the budget.
+    exact front's. The worst corner is the reference's Top-1, the highest NFR inside, and the budget.
     """
     reference, budget = task(table)
     allowed = np.flatnonzero(table.within(budget, exclude=(reference,)))

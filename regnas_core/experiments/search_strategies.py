@@ -170,7 +170,10 @@ def winners(found: pd.DataFrame) -> pd.DataFrame:
             ).dropna(axis=1)
             if wide.empty:
                 continue
-            means = wide.mean().sort_values(kind="stable")
+            means = wide.mean()
+            soon = group.groupby("strategy")["near"].median()  # of equal regrets, who was near first
+            order = sorted(means.index, key=lambda name: (round(means[name], 6), soon[name]))
+            means = means[order]
             best = wide[means.index[0]]
             half = stats.t.ppf(0.975, len(best) - 1) * best.sem() if len(best) > 1 else np.nan
             level = [other for other in means.index[1:] if _level((wide[other] - best).to_numpy())]

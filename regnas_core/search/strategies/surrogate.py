@@ -10,7 +10,8 @@ from ...spaces.arch import Arch
 from ..course import Course
 from .gaussian import Fitter, GaussianProcess, Matrix, encode, log_improvement
 
-CANDIDATES = 1000  # of a space that is too large to list
+CANDIDATES = 500  # of a space that is too large to list
+ROUNDS, PARENTS = 4, 20  # in which relatives of the most promising ones join them
 
 
 def surrogate(course: Course, *, batch: int = 10, start: int = 20) -> None:
@@ -29,11 +30,12 @@ def surrogate(course: Course, *, batch: int = 10, start: int = 20) -> None:
     course.evaluate(course.draw(start))
     fit = Fitter(course)
     while course.left and course.archs:
-        archs, x = pool.candidates()
+        models = fit()
+        archs, x = pool.candidates(models)
         if not archs:
             return
         count = min(max(batch, len(course.archs) // 8), course.left, len(archs))
-        chosen = most_promising(fit(), x, max(course.scores), count)
+        chosen = most_promising(models, x, max(course.scores), count)
         course.evaluate([(archs[i], "surrogate") for i in chosen])
 
 
@@ -45,8 +47,8 @@ class Pool:
         self.listed = course.space.listed(**course.limits)
         self.x = None if self.listed is None else encode(course.space, self.listed)
 
-    def candidates(self) -> tuple[list[Arch], Matrix]:
-        """Architectures, and their one-hot genes."""
+    def candidates(self, models: list[GaussianProcess]) -> tuple[list[Arch], Matrix]:
+        """Architectures, and their one-hot genes; in a large space relatives of what ``models`` favour."""
         course = self.course
         if self.listed is not None and self.x is not None:
             rows = [i for i, arch in enumerate(self.listed) if arch not in course.seen]
@@ -54,6 +56,11 @@ class Pool:
         order = np.argsort(-np.array(course.scores), kind="stable")
         best = [course.archs[i] for i in order[: max(10, len(order) // 10)]]
         found = relatives(course, best, CANDIDATES)
+        for _ in range(ROUNDS):
+            x = encode(course.space, found)
+            promising = most_promising(models, x, max(course.scores), min(PARENTS, len(found)))
+            bred = relatives(course, [found[i] for i in promising], CANDIDATES // 2)
+            found = list(dict.fromkeys(found + bred))
         return found, encode(course.space, found)
 
 
