@@ -78,7 +78,8 @@ class Course:
         self.archs: list[Arch] = []
         self.scores: list[float] = []
         self._score, self._rows, self._parts = score, list[dict[str, Any]](), list[NDArray[np.float64]]()
-        self._bar = tqdm(total=evaluations, desc="evaluations", leave=False, disable=not progress)
+        quiet = {} if progress else {"disable": True}  # where it is wanted, the environment has its say
+        self._bar = tqdm(total=evaluations, desc="evaluations", leave=False, **quiet)
         self.stopped: str | None = None
 
     # ── drawing inside the limits ────────────────────────────────────────────────────────────────

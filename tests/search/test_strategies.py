@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from importlib.metadata import EntryPoint, EntryPoints
 from zlib import crc32
 
 import numpy as np
@@ -40,7 +41,7 @@ def two(archs: list[Arch]) -> list[list[float]]:
 
 # ── what every strategy promises ─────────────────────────────────────────────────────────────────
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("where", ["mini-wide", "mini"])
+@pytest.mark.parametrize("where", ["mini-wide", pytest.param("mini", marks=pytest.mark.slow)])
 def test_limits_and_evaluations_are_kept_and_nothing_is_asked_twice(name, where):
     space = SPACES[where]
     least = space.macs(space.smallest)
@@ -258,6 +259,18 @@ def test_a_strategy_of_ones_own(monkeypatch):
     assert "mine" in strategy_names()
     with pytest.raises(RegnasError, match="There is a strategy 'mine' already"):
         register_strategy("mine", largest_first)
+
+
+def test_installed_packages_bring_strategies(monkeypatch):
+    theirs = EntryPoint("theirs", "regnas_core.search.strategies.random:random", strategies.ENTRY_POINTS)
+
+    def found(group: str, **chosen: str) -> EntryPoints:
+        return EntryPoints([theirs]).select(group=group, **chosen)
+
+    monkeypatch.setattr(strategies, "entry_points", found)
+    assert strategy_names()[-1] == "theirs"
+    logs = [search(SPACES["mini"], rugged, name, 20).log for name in ("theirs", "random")]
+    pd.testing.assert_frame_equal(*logs)
 
 
 @pytest.mark.parametrize(
