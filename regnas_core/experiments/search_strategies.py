@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 from scipy import stats
 from tqdm import tqdm
 
+from ..errors import DataError
 from ..files import write_table
+from ..resources import project_path
 from ..search.strategies import search
 from ..spaces.arch import Arch
 from ..tabular.benchmark import TabularBenchmark, load_tabular, trainings
@@ -126,6 +128,22 @@ def record(preset: str, path: Path, *, seeds: int = 100, strategies: Sequence[st
         known = pd.concat([known, found], ignore_index=True) if len(known) else found
         write_table(known, path)
     return known
+
+
+def recorded(preset: str) -> pd.DataFrame:
+    """The comparison that comes with the project, by :func:`record`.
+
+    Raises:
+        DataError: there is none of this preset.
+    """
+    place = f"figures/{preset}/search_strategies.parquet"
+    try:
+        return pd.read_parquet(project_path(place))
+    except DataError:
+        raise DataError(
+            f"No comparison of strategies at {place}. Record one: `regnas bench strategies --preset {preset} "
+            f"--file {place}`."
+        ) from None
 
 
 def summary(found: pd.DataFrame) -> pd.DataFrame:

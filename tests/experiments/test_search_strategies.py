@@ -8,6 +8,7 @@ import pytest
 from tables import table as toy
 
 from regnas_core import plots
+from regnas_core.errors import DataError
 from regnas_core.experiments import search_strategies as compared
 
 
@@ -76,6 +77,17 @@ def test_a_record_is_resumed(tmp_path, monkeypatch):
     pd.testing.assert_frame_equal(
         compared.record("toy", path, seeds=2, strategies=["random"]), first, check_dtype=False
     )
+
+
+def test_what_was_recorded_has_a_hundred_searches_of_each():
+    found = compared.recorded("demo")
+    of_each = found.groupby(compared.KEYS).size()
+    assert set(of_each) == {100} and {"surrogate", "evolution", "random"} <= set(found["strategy"])
+    again = compared.compare(compared.load_tabular("demo"), "random", range(2), cas=True)
+    kept = found.query("strategy == 'random' and training == 0 and cas").head(2)
+    pd.testing.assert_frame_equal(again, kept[again.columns].reset_index(drop=True), check_dtype=False)
+    with pytest.raises(DataError, match="bench strategies --preset toy"):
+        compared.recorded("toy")
 
 
 def test_it_is_drawn(found):
