@@ -151,7 +151,7 @@ def summary(found: pd.DataFrame) -> pd.DataFrame:
 
     Columns: strategy, cas, searches; near_pct, the share that came within 0.1 points of the optimum, with
     Wilson's interval; near, the median number of evaluations until then (inf where fewer than half did), with
-    a 95 % interval by order statistics; regret_<n>_pct, means.
+    a 95 % interval by order statistics; regret_<n>_pct, means, nan where any search had ended before.
     """
     rows = []
     for (strategy, cas), group in found.groupby(["strategy", "cas"], sort=False):
@@ -170,7 +170,8 @@ def summary(found: pd.DataFrame) -> pd.DataFrame:
             "near_low": near[max(low - 1, 0)],
             "near_high": near[min(high, n - 1)],
         }
-        rows.append(row | {name: group[name].mean() for name in group if str(name).startswith("regret")})
+        regrets = [name for name in group if str(name).startswith("regret")]
+        rows.append(row | {name: group[name].mean(skipna=False) for name in regrets})  # of all, or of none
     return pd.DataFrame(rows)
 
 
