@@ -57,6 +57,9 @@ def test_the_summary_counts_who_arrived(found):
         s.loc["quick", "near_low"] == 60 and s.loc["quick", "near_high"] == 150
     )  # Binomial(20, ½): 6 and 14
     assert s.loc["quick", "near_low_pct"] < 100 == pytest.approx(s.loc["quick", "near_high_pct"])
+    found.loc[found.index[-1], "regret_500_pct"] = np.nan
+    means = compared.summary(found).set_index("strategy")["regret_500_pct"]
+    assert np.isnan(means["slow"]) and means["quick"] > 0, "no mean of those alone that arrived"
 
 
 def test_winners_have_the_least_regret_and_equals_are_named(found):
