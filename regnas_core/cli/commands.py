@@ -103,10 +103,14 @@ def search(
     ] = None,
     cost: Annotated[
         str,
-        typer.Option(help="macs or params (millions); note10, latency (here) or a table's path (ms)."),
+        typer.Option(help="macs or params (millions); note10, latency (here), hcm or a table's path (ms)."),
     ] = "macs",
     reference: Annotated[
         str | None, typer.Option(help="Genes of the reference as JSON; searched for by default.")
+    ] = None,
+    strategy: Annotated[
+        str | None,
+        typer.Option(help="evolution, random, local, surrogate, monas, …; by default the preset's."),
     ] = None,
     changes: Set = None,
     out: Out = None,
@@ -119,6 +123,7 @@ def search(
 
     cas = bool(reward_weights(parse_reward(reward))[1]) if cas is None else cas
     weights = parse_reward(reward)
+    changes = [*(changes or []), *([f"search.strategy={strategy}"] if strategy else [])]
     bench = opened(preset, changes, out)
     ref = bench.space.parse(reference) if reference else find_reference(bench)
     found = run_search(

@@ -9,6 +9,7 @@ from .recipe import fig3
 from .rewards import chosen
 from .rows import claims, platforms, supernets
 from .scatter import appendix_a, fig2b, fig4a, fig4b
+from .search_strategies import fronts, search_strategies
 from .spaces import laptop, search_spaces
 from .speed import benchmark, growth, racing
 from .strategies import designs
@@ -36,6 +37,7 @@ __all__ = [
     "fig5a",
     "fig5b",
     "flip_gallery",
+    "fronts",
     "genes",
     "growth",
     "laptop",
@@ -45,6 +47,7 @@ __all__ = [
     "regimes",
     "save_figure",
     "search_spaces",
+    "search_strategies",
     "searches",
     "supernets",
 ]

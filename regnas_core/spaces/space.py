@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from math import prod
 from types import MappingProxyType
@@ -55,6 +55,7 @@ class Space(ABC):
     sample = variation.sample
     mutate = variation.mutate
     crossover = variation.crossover
+    near = variation.near
 
     @abstractmethod
     def steps(self, arch: Arch) -> tuple[st.Step, ...]:
@@ -147,6 +148,14 @@ class Space(ABC):
             ]
             total *= sum(prod(n for i, n in layers if i < depth) for depth in depths)
         return total
+
+    def exhausted(self, seen: Container[Arch | None], **limits: Any) -> bool:
+        """Whether all architectures within limits (of :meth:`sample`) are in ``seen``, as far as is known."""
+        return False
+
+    def listed(self, **limits: Any) -> list[Arch] | None:
+        """All architectures within limits (of :meth:`sample`); None where that takes long to know."""
+        return None
 
     # ── what an architecture costs and uses ──────────────────────────────────────────────────────
     def macs(self, arch: Arch) -> int:

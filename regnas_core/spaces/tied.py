@@ -5,10 +5,10 @@ The networks of a tied space are networks of the whole one: same steps, same wei
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Container, Iterator, Sequence
+from functools import cached_property, lru_cache
 from itertools import product
-from math import log, log1p
+from math import log, log1p, prod
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,8 @@ from . import variation
 from .arch import Arch, Gene, Value
 from .space import Space
 from .steps import Shape, Step
+
+LISTED = 50_000  # networks of a tied space that are looked through to draw from
 
 
 class TiedSpace(Space):
@@ -82,6 +84,52 @@ class TiedSpace(Space):
     @lru_cache(maxsize=1 << 15)  # noqa: B019
     def params(self, arch: Arch) -> int:
         return super().params(arch)
+
+    def sample(self, rng: np.random.Generator, **limits: Any) -> Arch:
+        """As in any space; where the networks within the limits can be listed, uniformly out of these."""
+        inside = self._listed(**limits)
+        if inside is None or not len(inside):
+            return super().sample(rng, **limits)
+        return self._every[inside[int(rng.random() * len(inside))]]
+
+    def exhausted(self, seen: Container[Arch | None], **limits: Any) -> bool:
+        inside = self._listed(**limits)
+        return inside is not None and all(self._every[row] in seen for row in inside)
+
+    def listed(self, **limits: Any) -> list[Arch] | None:
+        inside = self._listed(**limits)
+        return None if inside is None else [self._every[row] for row in inside]
+
+    def _listed(
+        self,
+        containing: Arch | None = None,
+        max_cost: float | None = None,
+        min_cost: float | None = None,
+        cost: object = None,
+        tries: int = 0,
+    ) -> NDArray[np.int64] | None:
+        """Places of all networks within limits in MACs; None where that takes long to know."""
+        few = prod(len(gene.drawn) for gene in self.genes) <= LISTED
+        if cost is not None or not few or not (containing is None or self.by_genes):
+            return None
+        return self._inside(containing, max_cost, min_cost)
+
+    @lru_cache(maxsize=64)  # noqa: B019
+    def _inside(self, reference: Arch | None, high: float | None, low: float | None) -> NDArray[np.int64]:
+        macs, grid = self._table
+        allowed = (macs <= (np.inf if high is None else high)) & (macs >= (low or 0))
+        if reference is not None:
+            allowed &= (grid >= self.grid([reference])).all(1)
+        return np.flatnonzero(allowed)
+
+    @cached_property
+    def _table(self) -> tuple[NDArray[np.int64], NDArray[np.int8]]:
+        """MACs and genes of every network."""
+        return np.array([self.macs(arch) for arch in self._every]), self.grid(self._every)
+
+    @cached_property
+    def _every(self) -> list[Arch]:
+        return list(self.all())
 
     def mutate(self, arch: Arch, rng: np.random.Generator, prob: float = 0.1, **limits: Any) -> Arch:
         """As in any space, at less cost, given that a gene changes: else it were no mutant."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -161,3 +162,11 @@ def test_a_race_takes_a_generations_statistics_once(make_bench, tmp_path, refere
     monkeypatch.setattr(Evaluator, "calibrate", counted)
     run_search(make_bench(tmp_path, search=_racing(0.0)), "R2", reference=reference)
     assert calls == [12, 9, 9]
+
+
+def test_a_preset_may_name_a_strategy_and_its_evaluations(bench):
+    settings = {"strategy": "surrogate", "evaluations": 30}
+    search = bench.preset.search.model_copy(update=settings)
+    other = replace(bench, preset=bench.preset.model_copy(update={"search": search}))
+    found = run_search(other, "R0", seed=1)
+    assert len(found.log) == 30 and found.log["origin"].tolist()[-1] == "surrogate"

@@ -15,6 +15,7 @@ from ...costs.tables import NOTE10_SPACE
 from ...errors import PresetError
 from ...files import digest
 from ...resources import output_root
+from ...search.strategies import strategy_names
 
 LONGEST_NAME = 120
 
@@ -95,9 +96,13 @@ class SearchSection(Section):
     sweep: tuple[float, ...] = Field((), description="budgets of Fig. 5b and of families, ascending")
     platforms: tuple[str, ...] = Field(
         ("latency",),
-        description="costs that stand for platforms, beside MACs: params, note10, latency, or a table's path",
+        description="costs that stand for platforms: params, note10, latency, hcm, or a table's path",
     )
     ratios: tuple[float, ...] = Field((0.5, 2.0), description="λ2 / λ1 of App. B, beside R0, R2 and R1")
+    strategy: str = Field("evolution", description="of search, by name (see :func:`regnas_core.search`)")
+    evaluations: int | None = Field(
+        None, ge=1, description="of a search; by default as many as generations of a population have"
+    )
     generations: int = Field(20, ge=1)
     population: int = Field(100, ge=4)
     parent_ratio: float = Field(0.25, gt=0, lt=1)
@@ -118,6 +123,19 @@ class SearchSection(Section):
                 f"no platform {unknown[0]!r}: choose {', '.join(NAMES[1:])}, or a latency table (.csv)"
             )
         return platforms
+
+    @field_validator("strategy")
+    @classmethod
+    def _named(cls, strategy: str) -> str:
+        if strategy not in strategy_names():
+            raise ValueError(f"no strategy {strategy!r}: choose {', '.join(strategy_names())}")
+        return strategy
+
+    @model_validator(mode="after")
+    def _raced(self) -> SearchSection:
+        if self.racing is not None and self.strategy != "evolution":
+            raise ValueError(f"racing goes by the parents of an evolution; {self.strategy} has none")
+        return self
 
     @model_validator(mode="after")
     def _ordered(self) -> SearchSection:
@@ -233,6 +251,8 @@ def alongside(own: Preset, other: Preset) -> Preset:
     general = ("samples", "seed", "seeds", "sweep_seeds", "recompute", "device", "evaluation")
     protocol = (
         "images",
+        "strategy",
+        "evaluations",
         "generations",
         "population",
         "parent_ratio",
