@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -96,17 +97,17 @@ class Course:
         """See :func:`regnas_core.spaces.variation.near`; the anchor is a random architecture by default."""
         return self.space.near(values, self.rng, anchor or self.sample(), **self.limits)
 
-    def new(self, make: Callable[[], Arch], attempts: int = ATTEMPTS) -> Arch | None:
-        """What ``make`` gives that was not seen yet, from now on seen; None where nothing is found."""
-        for _ in range(attempts):
-            if (arch := make()) not in self.seen:
+    def new(self, drawn: Iterator[Arch], attempts: int = ATTEMPTS) -> Arch | None:
+        """The next that was not seen yet, from now on seen; None where none is found in so many."""
+        for arch in islice(drawn, attempts):
+            if arch not in self.seen:
                 self.seen.add(arch)
                 return arch
         return None
 
     def draw(self, count: int) -> list[tuple[Arch, str]]:
         """So many new random architectures, or as many as are found and left."""
-        found = (self.new(self.sample) for _ in range(min(count, self.left)))
+        found = (self.new(iter(self.sample, None)) for _ in range(min(count, self.left)))
         return [(arch, "random") for arch in found if arch is not None]
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from ..spaces.arch import Arch
 from ..spaces.space import Cost, Space
@@ -93,14 +93,6 @@ def evolution(
     mutants = round(mutation_ratio * (population - parents))
     alive: list[tuple[float, int, Arch]] = []  # (−score, order, architecture): sorts best first, older first
 
-    def pick() -> Arch:
-        return alive[int(rng.integers(len(alive)))][2]
-
-    makers = {
-        "random": course.sample,
-        "mutation": lambda: course.mutate(pick(), mutation_prob),
-        "crossover": lambda: course.crossover(pick(), pick()),
-    }
     generation = 0
     while course.left:
         generation += 1
@@ -109,12 +101,17 @@ def evolution(
         else:
             wanted = ["mutation"] * mutants + ["crossover"] * (population - parents - mutants)
         wanted = wanted[: course.left]
-        born = []
+        born, best = [], [arch for _, _, arch in alive]
+        ways: dict[str, Iterator[Arch]] = {
+            "random": space.samples(rng, **course.limits),
+            "mutation": space.mutants(best, rng, mutation_prob, **course.limits),
+            "crossover": space.crossings(best, rng, **course.limits),
+        }
         for origin in wanted:
             # Relatives cross to what was seen already; then a mutant takes the place, at last a newcomer.
             for way in dict.fromkeys((origin, "mutation", "random") if alive else (origin,)):
                 attempts = ATTEMPTS if way == "random" else space.attempts
-                if (arch := course.new(makers[way], attempts)) is not None:
+                if (arch := course.new(ways[way], attempts)) is not None:
                     born.append((arch, way))
                     break
         order = len(course.archs)

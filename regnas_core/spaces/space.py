@@ -57,6 +57,24 @@ class Space(ABC):
     crossover = variation.crossover
     near = variation.near
 
+    def samples(self, rng: np.random.Generator, **limits: Any) -> Iterator[Arch]:
+        """Random architectures, without end unless all are known; limits as for :meth:`sample`."""
+        while True:
+            yield self.sample(rng, **limits)
+
+    def mutants(
+        self, parents: Sequence[Arch], rng: np.random.Generator, prob: float = 0.1, **limits: Any
+    ) -> Iterator[Arch]:
+        """Mutants of random parents, without end; limits as for :meth:`mutate`. May be old or equal."""
+        while True:
+            yield self.mutate(parents[int(rng.integers(len(parents)))], rng, prob, **limits)
+
+    def crossings(self, parents: Sequence[Arch], rng: np.random.Generator, **limits: Any) -> Iterator[Arch]:
+        """Crossovers of two random parents, without end; limits as for :meth:`crossover`."""
+        while True:
+            a, b = (parents[int(rng.integers(len(parents)))] for _ in range(2))
+            yield self.crossover(a, b, rng, **limits)
+
     @abstractmethod
     def steps(self, arch: Arch) -> tuple[st.Step, ...]:
         """The ordered steps of ``arch``; a GeneError where it belongs to another space."""
