@@ -23,6 +23,7 @@ from ..errors import DataError
 from ..files import digest, write_atomically
 from ..resources import data_root
 from . import glyphs, sources
+from .copies import fingerprints
 from .splits import SPLITS, draw_split, read_split
 from .trees import INTERPOLATIONS, decode
 
@@ -64,6 +65,11 @@ class ImageSet:
         blocks = (np.ascontiguousarray(self.images[start : start + 1024]) for start in starts)
         return digest(repr(self.images.shape), *blocks, self.labels.astype("<i8"))
 
+    @cached_property
+    def fingerprints(self) -> np.ndarray:
+        """A number for each picture, by its pixels alone (:mod:`regnas_core.data.copies`): uint64 (N,)."""
+        return fingerprints(self.images)
+
     def take(self, indices: int | np.ndarray) -> ImageSet:
         """The first so many pictures (no copy), or those at ``indices``.
 
@@ -91,6 +97,7 @@ class Dataset:
         name: one of :data:`DATASETS`.
         classes: names in label order.
         mean, std: of each channel over the training pictures, in [0, 1].
+        size: side of the pictures in pixels.
         source: where the pictures come from, in words, without paths of this machine.
         train: pictures that weights are trained on.
         calibration: pictures that BatchNorm statistics are measured on.
@@ -102,6 +109,7 @@ class Dataset:
     classes: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    size: int
     source: str
     open_split: Callable[[str], ImageSet] = field(repr=False)
 
@@ -158,7 +166,7 @@ def load_dataset(
         return _open_tree(name, path, root, view, limits, sizes, seed)
     if name not in DATASETS:
         raise DataError(f"Unknown data set {name!r}; choose one of {', '.join(DATASETS)}.")
-    native = 28 if name == "fashion-mnist" else 32
+    native = _native_size(name)
     if (path, resize, interpolation) != (None, None, "bilinear") or size not in (None, native):
         raise DataError(
             f"{name} has a size of its own ({native} pixels) and takes neither path, resize nor "
@@ -169,6 +177,10 @@ def load_dataset(
     if name == "glyphs":
         return _open_glyphs(root, limits)
     return _open_benchmark(name, root, limits, sizes, seed, download)
+
+
+def _native_size(name: str) -> int:
+    return 28 if name == "fashion-mnist" else 32
 
 
 def _limits(limit: int | Mapping[str, int | None] | None) -> dict[str, int | None]:
@@ -205,7 +217,7 @@ def _open_glyphs(root: Path, limits: dict) -> Dataset:
         limits=limits,
     )
     origin = f"computed, seed {split.info['seed']}"
-    return Dataset("glyphs", glyphs.CLASSES, *NORMALISATION["glyphs"], origin, opener)
+    return Dataset("glyphs", glyphs.CLASSES, *NORMALISATION["glyphs"], _native_size("glyphs"), origin, opener)
 
 
 def _glyph_pool(root: Path, expected: str) -> np.ndarray:
@@ -246,7 +258,7 @@ def _open_benchmark(name: str, root: Path, limits: dict, sizes, seed: int, downl
         limits=limits,
     )
     origin = source.origin.replace(str(root), "REGNAS_DATA")
-    return Dataset(name, source.classes, *NORMALISATION[name], origin, opener)
+    return Dataset(name, source.classes, *NORMALISATION[name], _native_size(name), origin, opener)
 
 
 def _cut(train_labels: np.ndarray, test_labels: np.ndarray, sizes: Mapping | None, seed: int) -> dict:
@@ -296,7 +308,7 @@ def _open_tree(name, path, root: Path, view: dict, limits: dict, sizes, seed: in
         limits=limits,
         decode=partial(decode, cache=sources.cache_root(root), **view),
     )
-    return Dataset(name, trees["train"].classes, *NORMALISATION[name], origin, opener)
+    return Dataset(name, trees["train"].classes, *NORMALISATION[name], view["size"], origin, opener)
 
 
 def _from_trees(

@@ -23,6 +23,7 @@ from .archive import read_state_dict
 from .layers import Norm, batch_statistics, bind, module, run
 
 FORMAT = "regnas-supernet/1"
+TRAINED_ON = "trained_on"  # in a checkpoint, beside the weights: int64, of the same bits
 PACKAGED = Path(__file__).parent / "checkpoints"  # <space>-<training>.safetensors
 
 
@@ -35,6 +36,8 @@ class SuperNet:
         weights: tensor name → tensor, of the largest sub-network.
         mean, std: per-channel normalisation of images scaled to [0, 1].
         info: where the weights come from (preset, seed, data set, command), as plain data.
+        trained_on: fingerprints of the pictures that they were trained on (:mod:`regnas_core.data.copies`),
+            uint64, ascending; None where that is not known.
     """
 
     space: Space
@@ -42,6 +45,7 @@ class SuperNet:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     info: dict = field(default_factory=dict)
+    trained_on: np.ndarray | None = field(default=None, repr=False)
 
     @property
     def device(self) -> torch.device:
@@ -75,11 +79,13 @@ class SuperNet:
 
     def digest(self) -> str:
         """16 hexadecimal digits that name these weights."""
-        tensors = (part for name in sorted(self.weights) for part in (name, as_array(self.weights[name])))
-        return digest(f"{self.space.identity} {self.mean} {self.std}", *tensors)
+        return _checksum(self.weights, f"{self.space.identity} {self.mean} {self.std}")
 
     def save(self, path: str | Path) -> Path:
         """Write a safetensors checkpoint atomically; what :func:`load_supernet` reads."""
+        tensors = {name: w.detach().cpu().contiguous() for name, w in self.weights.items()}
+        if self.trained_on is not None:
+            tensors[TRAINED_ON] = torch.from_numpy(self.trained_on.view(np.int64))
         head = {
             "space": self.space.name,
             "options": self.space.options,
@@ -87,9 +93,14 @@ class SuperNet:
             "std": self.std,
             "info": self.info,
         }
-        tensors = {name: w.detach().cpu().contiguous() for name, w in self.weights.items()}
-        meta = {"format": FORMAT, "regnas": json.dumps(head)}
+        whole = {**head, "checksum": _checksum(tensors, json.dumps(head))}
+        meta = {"format": FORMAT, "regnas": json.dumps(whole)}
         return write_atomically(path, lambda part: save_file(tensors, part, meta))
+
+
+def _checksum(tensors: dict[str, Tensor], *about: str) -> str:
+    """16 hexadecimal digits that name tensors, their names included."""
+    return digest(*about, *(part for name in sorted(tensors) for part in (name, as_array(tensors[name]))))
 
 
 def as_array(weight: Tensor) -> np.ndarray:
@@ -235,6 +246,9 @@ def _read_checkpoint(path: Path, space: Space) -> SuperNet:
             f"{path} is a safetensors file, but no super-network of this package ({FORMAT})."
         )
     head = json.loads(meta["regnas"])
+    checksum = head.pop("checksum", None)  # earlier versions wrote none
+    whole = checksum in (None, _checksum(tensors, json.dumps(head)))
+    seen = tensors.pop(TRAINED_ON, None)
     found = {name: tuple(w.shape) for name, w in tensors.items()}
     made_for = _trained_for(head["space"], head["options"])
     if made_for != _trained_for(space.name, space.options) or found != space.tensors:
@@ -244,7 +258,10 @@ def _read_checkpoint(path: Path, space: Space) -> SuperNet:
             f"differ{': ' if wrong else ''}{', '.join(wrong[:2])}). "
             "Give the checkpoint of this super-network, or the options that it was trained with."
         )
-    return SuperNet(space, tensors, tuple(head["mean"]), tuple(head["std"]), head["info"])
+    if not whole:
+        raise CheckpointError(f"{path} is damaged: its checksum is another. Copy or make it again.")
+    trained_on = None if seen is None else seen.numpy().view(np.uint64)
+    return SuperNet(space, tensors, tuple(head["mean"]), tuple(head["std"]), head["info"], trained_on)
 
 
 def _trained_for(name: str, options: dict) -> str:

@@ -122,7 +122,9 @@ def train_supernet(
         DataError: fewer images than a batch.
     """
     weights = trainable(random_weights(space, recipe.seed), device)
-    net = SuperNet(space, weights, tuple(mean), tuple(std), {**(info or {}), "images": images.digest})
+    about = {**(info or {}), "images": images.digest, "classes": list(images.classes)}
+    about["shape"] = list(images.images.shape[1:])
+    net = SuperNet(space, weights, tuple(mean), tuple(std), about, np.sort(images.fingerprints))
 
     def step(x: Tensor, y: Tensor, rng: np.random.Generator) -> Tensor:
         return sandwich_step(net, x, y, recipe.random_nets, rng)
