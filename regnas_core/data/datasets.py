@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -24,8 +25,9 @@ from ..files import digest, write_atomically
 from ..resources import data_root
 from . import glyphs, sources
 from .copies import fingerprints
+from .pictures import INTERPOLATIONS
 from .splits import SPLITS, draw_split, read_split
-from .trees import INTERPOLATIONS, decode
+from .trees import decode
 
 # Mean and standard deviation of each channel over the training pictures, in [0, 1].
 NORMALISATION = {
@@ -281,7 +283,8 @@ def _view(name: str, size: int | None, resize: int | None, interpolation: str) -
         raise DataError(f"size must be at least 1 pixel and resize at least size, not {size} and {resize}.")
     if interpolation not in INTERPOLATIONS:
         raise DataError(f"Unknown interpolation {interpolation!r}; use {' or '.join(INTERPOLATIONS)}.")
-    return {"size": size, "resize": resize, "interpolation": interpolation}
+    upright = name == "folder"  # publishers evaluate ImageNet's pictures as they lie in their files
+    return {"size": size, "resize": resize, "interpolation": interpolation, "upright": upright}
 
 
 def _open_tree(name, path, root: Path, view: dict, limits: dict, sizes, seed: int) -> Dataset:
@@ -300,6 +303,7 @@ def _open_tree(name, path, root: Path, view: dict, limits: dict, sizes, seed: in
         if name == "imagenet":
             cut = ", ".join(f"{len(indices[part])} {part}" for part in ("calibration", "search"))
             origin += f", split of its own ({cut}, seed {seed})"
+    _warn_of_absent(trees["train"].classes, trees, indices)
     opener = partial(
         _from_trees,
         name=name,
@@ -316,4 +320,18 @@ def _from_trees(
 ) -> ImageSet:
     """One split of image trees, decoded on first use."""
     tree = trees["test" if split == "test" else "train"].take(indices[split][: limits.get(split)])
-    return ImageSet(decode(tree, name=f"{name}-{split}"), tree.labels, tree.classes, f"{name}/{split}")
+    images, tree = decode(tree, name=f"{name}-{split}")
+    return ImageSet(images, tree.labels, tree.classes, f"{name}/{split}")
+
+
+def _warn_of_absent(classes: tuple[str, ...], trees: Mapping, indices: Mapping) -> None:
+    """Say which classes a split has no picture of: an empty folder, or one of a few pictures."""
+    absent = {}
+    for split in ("train", "search", "test"):
+        labels = trees["test" if split == "test" else "train"].labels[indices[split]]
+        missing = np.flatnonzero(np.bincount(labels, minlength=len(classes)) == 0)
+        if missing.size:
+            names = ", ".join(classes[i] for i in missing[:10]) + (", …" if missing.size > 10 else "")
+            absent[split] = f"{split} has no picture of {missing.size:,} of {len(classes):,} classes: {names}"
+    if absent:
+        warnings.warn(f"{trees['train'].root.parent}: {'; '.join(absent.values())}.", stacklevel=2)

@@ -22,7 +22,7 @@ from ..spaces.space import Space
 from .archive import read_state_dict
 from .layers import Norm, batch_statistics, bind, module, run
 
-FORMAT = "regnas-supernet/1"
+FORMAT, UNSEALED = "regnas-supernet/2", "regnas-supernet/1"  # of earlier versions, without a checksum
 TRAINED_ON = "trained_on"  # in a checkpoint, beside the weights: int64, of the same bits
 PACKAGED = Path(__file__).parent / "checkpoints"  # <space>-<training>.safetensors
 
@@ -241,13 +241,12 @@ def _read_checkpoint(path: Path, space: Space) -> SuperNet:
         raise CheckpointError(
             f"{path} is truncated or no safetensors file ({error}). Copy or make it again."
         ) from None
-    if meta.get("format") != FORMAT:
+    if meta.get("format") not in (FORMAT, UNSEALED):
         raise CheckpointError(
             f"{path} is a safetensors file, but no super-network of this package ({FORMAT})."
         )
-    head = json.loads(meta["regnas"])
-    checksum = head.pop("checksum", None)  # earlier versions wrote none
-    whole = checksum in (None, _checksum(tensors, json.dumps(head)))
+    head, checksum = _head(meta, path)
+    whole = meta["format"] == UNSEALED or checksum == _checksum(tensors, json.dumps(head))
     seen = tensors.pop(TRAINED_ON, None)
     found = {name: tuple(w.shape) for name, w in tensors.items()}
     made_for = _trained_for(head["space"], head["options"])
@@ -258,10 +257,25 @@ def _read_checkpoint(path: Path, space: Space) -> SuperNet:
             f"differ{': ' if wrong else ''}{', '.join(wrong[:2])}). "
             "Give the checkpoint of this super-network, or the options that it was trained with."
         )
-    if not whole:
-        raise CheckpointError(f"{path} is damaged: its checksum is another. Copy or make it again.")
+    if not whole or {len(head["mean"]), len(head["std"])} != {space.input_shape(space.smallest)[0]}:
+        raise CheckpointError(
+            f"{path} is damaged: its checksum is another, or mean and std do not fit. Copy or make it again."
+        )
     trained_on = None if seen is None else seen.numpy().view(np.uint64)
     return SuperNet(space, tensors, tuple(head["mean"]), tuple(head["std"]), head["info"], trained_on)
+
+
+def _head(meta: dict[str, str], path: Path) -> tuple[dict, str | None]:
+    """What a checkpoint says of itself, and its checksum."""
+    try:
+        head = dict(json.loads(meta["regnas"]))
+        moments = [float(value) for value in (*head["mean"], *head["std"])]
+        named = isinstance(head["space"], str) and isinstance(head["options"], dict)
+        if not (named and isinstance(head["info"], dict) and np.isfinite(moments).all()):
+            raise ValueError("a value of another kind")
+        return head, head.pop("checksum", None)
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path} has a damaged head ({error!r}). Copy or make it again.") from None
 
 
 def _trained_for(name: str, options: dict) -> str:
