@@ -141,6 +141,8 @@ def load_dataset(
     (28 px, grey) from torchvision's files, or downloaded. "imagenet" and "folder" are trees
     ``train/<class>/<picture>`` with ``val/`` or ``test/`` alike; a split is decoded on first use and kept.
     "imagenet" has a recorded split, for the whole of ILSVRC 2012; a subset of it is opened with ``sizes``.
+    Warnings count what a tree holds beside pictures, pictures that cannot be decoded, which are left out, and
+    classes of which a split has none.
 
     Args:
         name: one of :data:`DATASETS`.

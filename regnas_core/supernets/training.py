@@ -238,24 +238,25 @@ def _resume(
     """Load the state in ``path``, if any; returns the log of the epochs that are done."""
     if not path.exists():
         return []
+    steps = schedule.total_steps
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        steps = schedule.total_steps
         found, log = dict(state["run"]), [[int(epoch), *map(float, row)] for epoch, *row in state["log"]]
         if found == run:
             _restore(state, weights, optimizer, schedule)
             if schedule.last_epoch * run["epochs"] != len(log) * steps:
                 raise ValueError("a schedule of another length")
-            _write_log(path.parent, log, loss_name)  # the run may have been killed between the two files
-            return log
     except Exception as error:  # whatever a file that is no such state makes torch raise
         raise CheckpointError(
             f"{path} is not the state of a training ({type(error).__name__}). Remove it."
         ) from None
-    changed = sorted(k for k in run if found.get(k) != run[k])
-    raise CheckpointError(
-        f"{path} belongs to another run ({', '.join(changed)} differ). Remove it or use another workdir."
-    )
+    if found != run:
+        changed = sorted(k for k in run if found.get(k) != run[k])
+        raise CheckpointError(
+            f"{path} belongs to another run ({', '.join(changed)} differ). Remove it or use another workdir."
+        )
+    _write_log(path.parent, log, loss_name)  # the run may have been killed between the two files
+    return log
 
 
 def _restore(state: dict, weights: dict[str, Tensor], optimizer, schedule) -> None:

@@ -17,7 +17,7 @@ from ..errors import CheckpointError, DataError, GeneError, PresetError
 from ..evaluation.evaluator import pick_device
 from ..spaces import get_space, space_names
 from ..spaces.space import Space
-from ..spaces.steps import Resize
+from ..spaces.steps import Linear, Resize
 from ..supernets.supernet import SuperNet, parse_random
 from .presets import Preset
 
@@ -78,7 +78,8 @@ def check_pictures(preset: Preset, space: Space, data: Dataset) -> None:
             f"those of {data.name} have {_by(found)}. Set {other}supernet.options.image={list(found)} or "
             f"supernet.options.resolutions=[{found[1]}], whichever the space has."
         )
-    outputs, classes = steps[-1].ops[-1].regions[0].shape[0], len(data.classes)
+    last, classes = steps[-1].ops[-1], len(data.classes)
+    outputs = last.weight.shape[0] if isinstance(last, Linear) else classes
     untrained = parse_random(preset.supernet.weights) is not None
     if outputs < classes or (outputs > classes and not untrained):
         raise PresetError(

@@ -120,11 +120,11 @@ def test_a_trained_on_picture_among_test_pictures_is_found(folder, tmp_path):
 def test_copies_are_left_out_of_the_training(folder):
     for name in ("000.png", "001.png"):
         shutil.copy(folder / "val" / "a" / name, folder / "train" / "a" / f"copy_{name}")
-    data = open_data(load_preset("mine.yaml", {"data.sizes": {"calibration": 1, "search": 1}}))
-    with pytest.warns(UserWarning, match="2 of the 90 training pictures of image tree pictures are copies"):
-        assert len(data.train) == 88
+    data = open_data(load_preset("mine.yaml", {"data.sizes": {"calibration": 3, "search": 3}}))
+    with pytest.warns(UserWarning, match="2 of the 86 training pictures of image tree pictures are copies"):
+        assert len(data.train) == 84
     assert not np.isin(data.test.fingerprints, data.train.fingerprints).any()
-    assert data.train.labels.shape == (88,) and len(data.test) == 30
+    assert data.train.labels.shape == (84,) and len(data.test) == 30
 
 
 def test_other_classes_or_another_size_than_in_training_are_refused(folder):
