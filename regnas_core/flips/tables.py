@@ -9,6 +9,7 @@ never lie in memory.
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -104,12 +105,12 @@ def _checked(table: Table) -> Blocks:
     assert table.scores is not None
     with _readable(table.path):
         for block in table.scores():
-            if block.ndim != 2 or block.dtype.kind != "f" or block.shape[1] < 2:
+            if block.ndim != 2 or block.dtype.kind not in "iuf" or block.shape[1] < 2:
                 raise PredictionError(
                     f"{table.path}: {table.kind} are {block.dtype} {block.shape}; expected a list of numbers "
                     "in every row, one a class."
                 )
-            yield block
+            yield block if block.dtype.kind == "f" else block.astype(float)
 
 
 def _npy(path: Path) -> Table:
@@ -141,9 +142,9 @@ def _csv(path: Path) -> Table:
     first = pd.read_csv(path, header=None, dtype=str, nrows=1, skip_blank_lines=False).iloc[0]
     bare = bool(pd.to_numeric(first.dropna(), errors="coerce").notna().all())  # no header, but numbers
     names = [str(i) if bare else str(name).strip() for i, name in enumerate(first.fillna(""))]
-    frame = pd.read_csv(path, header=None if bare else 0, skip_blank_lines=False)
-    if frame.shape[1] != len(names):  # pandas takes what is too much for an index
-        raise ValueError(f"{frame.shape[1]} columns under {len(names)} names")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the first line
+        frame = pd.read_csv(path, header=None if bare else 0, index_col=False, skip_blank_lines=False)
     frame.columns = pd.Index(names)
     if len(names) == 1 and names[0] not in ("prediction", "label", *SCORES):
         frame.columns = pd.Index(["prediction"])

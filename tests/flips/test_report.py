@@ -97,6 +97,11 @@ def test_npy_and_parquet(tmp_path: Path) -> None:
         ("a.csv", "0.1,0.9\n0.8,0.2\n", r"a\.csv: 2 columns \(0, 1\); expected one, .* column of lists"),
         ("a.csv", "label,label\n1,2\n", r"a\.csv has the column label twice"),
         ("a.csv", "1\n2,3\n", r"a\.csv: cannot be read"),
+        (
+            "a.csv",
+            "prediction,x\n0,2,3\n1,5,6\n",
+            r"a\.csv: cannot be read \(ParserWarning: Length of header",
+        ),
         ("a.csv", "1.0\n2.0\n", r"a\.csv has type float64; expected integer class indices"),
         ("a.csv", "prediction\n1\ncat\n", r"a\.csv: .*cat.*; expected integer class indices"),
         ("a.csv", "1\n\n2\n", r"a\.csv: 1 of 3 values are missing, first for image 1"),
