@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import resource
 import shutil
 import sys
 import tempfile
@@ -27,6 +28,8 @@ import pandas as pd
 from kinds import KINDS, Kind
 
 from regnas_core.errors import RegnasError
+
+MEMORY = 8 << 30  # bytes: a file that asks for more is a fault, not the end of the machine
 
 
 @dataclass
@@ -99,6 +102,7 @@ def main() -> int:
     parser.add_argument("--csv", type=Path, help="write the table here")
     given = parser.parse_args()
     warnings.simplefilter("ignore")
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     kinds, rows, faults = [kind for kind in KINDS if given.only in kind.name], [], []
     for kind in kinds:
         start = time.perf_counter()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 
@@ -65,7 +66,8 @@ def plain(tmp_path, monkeypatch) -> list[str]:
                 picture = np.clip(grey, 0, 255).astype(np.uint8)
                 Image.fromarray(picture).save(tree / part / f"class{k}" / f"{i}.png")
     monkeypatch.syspath_prepend(site)
-    monkeypatch.setenv("PYTHONPATH", str(site))  # of the notebook's kernel
+    known = [str(site), *filter(None, [os.environ.get("PYTHONPATH")])]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(known))  # of the notebook's kernel
     monkeypatch.setenv("REGNAS_OUT", str(tmp_path))
     monkeypatch.setenv("REGNAS_DATA", str(tmp_path / "data"))
     monkeypatch.chdir(tmp_path)

@@ -51,6 +51,7 @@ def folder(tmp_path, monkeypatch):
         ({"supernet.options.kernels": [7, 5, 3]}, r"supernet\.options: .*kernels=\(7, 5, 3\).*ascending"),
         ({"supernet.options.kernels": [2, 4]}, r"supernet\.options: .*kernels=\(2, 4\): expected odd sizes"),
         ({"supernet.options.image": [16, 16, 3]}, r"supernet\.options: .*\(channels, height, width\)"),
+        ({"supernet.options.depths": [1, 2**31]}, r"supernet\.options: .*expected at most 1000 layers"),
         ({"supernet.options.tied": "yes"}, r"supernet\.options: .*tied='yes': expected true or false"),
         ({"supernet.options.colours": 3}, r"supernet\.options: .*unknown option colours"),
         (
