@@ -19,21 +19,19 @@ import torch
 
 from ..costs.cost import get_cost
 from ..data.datasets import Dataset, ImageSet, load_dataset
-from ..errors import PresetError
 from ..evaluation.evaluator import VERSION, Evaluator, manner, pick_device
 from ..files import digest
 from ..flips.intervals import rate_interval
 from ..flips.right import negative_flips
 from ..resources import find_path, output_root
-from ..spaces import get_space
 from ..spaces.arch import Arch
 from ..spaces.space import Cost, Space
-from ..spaces.steps import Resize
 from ..spaces.tied import TiedSpace
 from ..supernets.supernet import SuperNet, load_supernet
 from ..supernets.training import Recipe, train_supernet
 from ..tabular.benchmark import TabularBenchmark, find_table, stamp
 from ..tabular.format import SPLITS
+from .checks import check_pictures, check_unseen, open_space, without_copies
 from .presets import Preset, alongside, load_preset, run_name
 from .store import PredictionStore
 from .workers import Key, Order, results, start_pool
@@ -279,9 +277,10 @@ def open_workbench(
 
 
 def _built(preset: Preset, name: str, root: Path, executor: Executor | None = None) -> Workbench:
-    data = open_data(preset)
+    space, data = open_space(preset), open_data(preset)
+    check_pictures(preset, space, data)
     net = load_supernet(preset.supernet.space, preset.supernet.weights, **preset.supernet.options)
-    _check_size(preset, net.space)
+    check_unseen(net, data)
     opened = "" if executor is None else net.digest()
     return Workbench(preset, name, data, net, root / "runs" / name, root / "figures" / name, executor, opened)
 
@@ -296,27 +295,20 @@ def _predict(bench: Workbench, archs: Sequence[Arch], split: str) -> np.ndarray:
     return bench.evaluator.predict(archs, bench.images(split).images, progress=True)
 
 
-def _check_size(preset: Preset, space: Space) -> None:
-    """Costs are counted at the size of the images, unless the network resizes them itself."""
-    ops = [op for step in space.steps(space.smallest) for op in step.ops]
-    size, counted = preset.data.size, space.input_shape(space.smallest)[1]
-    if size not in (None, counted) and not any(isinstance(op, Resize) for op in ops):
-        raise PresetError(
-            f"data.size is {size}, but {space.name} counts costs at {counted} pixels. "
-            f"Set data.size={counted}, or supernet.options.resolutions=[{size}] if the space has it."
-        )
-
-
 def open_data(preset: Preset, **view: Any) -> Dataset:
-    """The data set that a preset names, decoded as it says, or as ``view`` (of :func:`load_dataset`) does."""
+    """The data set that a preset names, decoded as it says, or as ``view`` (of :func:`load_dataset`) does.
+
+    Training pictures that are held out, too, are left out.
+    """
     section = preset.data
-    return load_dataset(
+    data = load_dataset(
         section.name,
         path=None if section.path is None else find_path(section.path),
         sizes=section.sizes,
         limit={"search": section.search_images, "test": section.test_images},  # no more is decoded
         **{"size": section.size, **view},
     )
+    return without_copies(data)
 
 
 def train_preset(preset: Preset, out: str | Path, *, command: str) -> Path:
@@ -327,7 +319,8 @@ def train_preset(preset: Preset, out: str | Path, *, command: str) -> Path:
         out: folder for the checkpoint, ``log.csv`` and what a killed run needs to go on.
         command: the command that does it, kept in the checkpoint.
     """
-    data, space = open_data(preset), get_space(preset.supernet.space, **preset.supernet.options)
+    space, data = open_space(preset), open_data(preset)
+    check_pictures(preset, space, data)
     recipe = Recipe(**preset.training.model_dump())
     info = {"command": command, "dataset": data.name, "source": data.source}
     net = train_supernet(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from regnas_core import Evaluator, load_supernet, open_workbench
-from regnas_core.data.datasets import Dataset
+from regnas_core.data.datasets import SPLITS, Dataset
 from regnas_core.errors import CheckpointError, DataError, PresetError
 from regnas_core.evaluation import evaluator
 from regnas_core.flips import counts as flips
@@ -106,11 +107,8 @@ def test_measure_agrees_with_the_arithmetic_of_flips(bench, archs):
 # ── from a preset ────────────────────────────────────────────────────────────────────────────────
 @pytest.fixture
 def toy_data(make_bench, tmp_path, monkeypatch) -> Dataset:
-    """Stands in for every data set that a preset names; trains on its search split."""
-    data = make_bench(tmp_path).data
-    data = replace(
-        data, open_split=lambda split, first=data.open_split: first(split.replace("train", "search"))
-    )
+    """Stands in for every data set that a preset names."""
+    data = make_bench(tmp_path, SPLITS).data
     monkeypatch.setattr(workbench, "load_dataset", lambda name, **_: replace(data, name=name))
     return data
 
@@ -118,35 +116,48 @@ def toy_data(make_bench, tmp_path, monkeypatch) -> Dataset:
 OPTIONS = {"image": [1, 16, 16], "classes": 4, "stem": 4, "head": 16, "widths": [6, 8, 8]}
 
 
-def test_a_preset_is_opened_with_its_changes(toy_data, tmp_path):
+@pytest.fixture
+def preset(toy_data, tmp_path) -> str:
+    """A preset's file, for those pictures."""
+    tree = {
+        "title": "Toy",
+        "data": {"name": "glyphs"},
+        "supernet": {"options": OPTIONS, "weights": "random:0"},
+        "training": {"epochs": 1, "batch_size": 20},
+        "search": {"reference_mmacs": 0.07, "target_mmacs": 0.14},
+        "device": "cpu",
+    }
+    (tmp_path / "toy.yaml").write_text(json.dumps(tree))
+    return str(tmp_path / "toy.yaml")
+
+
+def test_a_preset_is_opened_with_its_changes(preset, tmp_path):
     changes = {"supernet.weights": "random:5", "search.population": 8}
-    bench = open_workbench("demo", changes, seed=3, out=tmp_path)
-    assert bench.name == "demo+search.population=8+seed=3+supernet.weights=random_5"
-    assert bench.preset == load_preset("demo", changes | {"seed": 3})
+    bench = open_workbench(preset, changes, seed=3, out=tmp_path)
+    assert bench.name == "toy+search.population=8+seed=3+supernet.weights=random_5"
+    assert bench.preset == load_preset(preset, changes | {"seed": 3})
     assert bench.runs == tmp_path / "runs" / bench.name and bench.figures == tmp_path / "figures" / bench.name
-    assert bench.net.digest() == load_supernet("mini", "random:5").digest()
+    assert bench.net.digest() == load_supernet("mini", "random:5", **OPTIONS).digest()
     assert bench.data.name == "glyphs"
-    assert open_workbench("demo", {"supernet.weights": "random:0"}).preset.seed == 0
+    assert open_workbench(preset, out=tmp_path).preset.seed == 0
 
 
-def test_the_output_folder_may_come_from_the_environment(toy_data, tmp_path, monkeypatch):
+def test_the_output_folder_may_come_from_the_environment(preset, tmp_path, monkeypatch):
     monkeypatch.setenv("REGNAS_OUT", str(tmp_path / "elsewhere"))
-    bench = open_workbench("demo", {"supernet.weights": "random:0"})
-    assert bench.runs.parent.parent == tmp_path / "elsewhere"
+    assert open_workbench(preset).runs.parent.parent == tmp_path / "elsewhere"
 
 
-def test_mistakes_in_a_preset_are_reported(toy_data, tmp_path):
+def test_mistakes_in_a_preset_are_reported(preset, tmp_path):
     with pytest.raises(PresetError, match=r"did you mean search\.population"):
-        open_workbench("demo", {"search.populaton": 8})
+        open_workbench(preset, {"search.populaton": 8})
     with pytest.raises(CheckpointError, match=r"No checkpoint at .*none\.safetensors"):
-        open_workbench("demo", {"supernet.weights": str(tmp_path / "none.safetensors")})
+        open_workbench(preset, {"supernet.weights": str(tmp_path / "none.safetensors")})
 
 
-def test_a_preset_is_trained_saved_and_opened(toy_data, tmp_path):
-    changes = {"supernet.options": OPTIONS, "training.epochs": 1, "training.batch_size": 20, "device": "cpu"}
-    path = train_preset(load_preset("demo", changes), tmp_path / "training", command="by hand")
+def test_a_preset_is_trained_saved_and_opened(preset, toy_data, tmp_path):
+    path = train_preset(load_preset(preset), tmp_path / "training", command="by hand")
     assert path == tmp_path / "training" / "mini.safetensors"
-    bench = open_workbench("demo", changes | {"supernet.weights": str(path)}, out=tmp_path)
+    bench = open_workbench(preset, {"supernet.weights": str(path)}, out=tmp_path)
     assert bench.net.info["command"] == "by hand" and bench.net.info["dataset"] == "glyphs"
     assert bench.net.info["images"] == toy_data.train.digest
     assert (bench.net.mean, bench.net.std) == (toy_data.mean, toy_data.std)

@@ -319,7 +319,9 @@ def _read_yaml(text: str | bytes, where: str) -> Any:
 def _explain(error: dict) -> str:
     key = ".".join(map(str, error["loc"]))
     if error["type"] != "extra_forbidden":
-        return f"  {key}: {error['msg']} (given: {error['input']!r})" if key else f"  {error['msg']}"
+        fault = error["msg"].removeprefix("Value error, ")
+        given = "" if isinstance(error["input"], dict) else f" (given: {error['input']!r})"
+        return f"  {key}: {fault}{given}" if key else f"  {fault}"
     near = difflib.get_close_matches(key, preset_keys(), 1, cutoff=0.5)
     hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(preset_keys())}"
     return f"  {key}: unknown key; {hint}"
