@@ -1,4 +1,4 @@
-"""A headless Chromium, driven through its DevTools protocol: opens pages, runs JavaScript in them, takes pictures."""
+"""A headless Chromium, driven through its DevTools protocol."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ START_S = 60
 
 class Chromium:
     """One page of a browser; a context manager."""
+
+    address = "about:blank"  # of the page that tests come back to
 
     def __init__(self, home: Path, width: int = 1280, height: int = 900) -> None:
         assert FOUND is not None

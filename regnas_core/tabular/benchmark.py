@@ -114,8 +114,7 @@ class TabularBenchmark:
         kept = pack(np.ones((1, images), bool))
         short = {split: labels[:images] for split, labels in self._labels.items()}
         bits = {
-            split: bits[:, : words(images)] & kept[:, : bits.shape[1]]
-            for split, bits in self._bits.items()
+            split: bits[:, : words(images)] & kept[:, : bits.shape[1]] for split, bits in self._bits.items()
         }
         return replace(self, _bits=bits, _labels=short)
 

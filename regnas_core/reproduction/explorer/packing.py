@@ -36,7 +36,9 @@ def pack_table(name: str, title: str, table: TabularBenchmark, images: int) -> t
     """
     space, short = table.space, table.first(images)
     if not space.by_genes:
-        raise DataError(f"{space.identity}: the explorer takes spaces where larger genes contain smaller ones.")
+        raise DataError(
+            f"{space.identity}: the explorer takes spaces where larger genes contain smaller ones."
+        )
     kept = {split: len(short.labels(split)) for split in SPLITS}  # type: ignore[arg-type]
     parts = [
         table.macs.astype("<u4").tobytes(),
@@ -81,7 +83,9 @@ def shared_weights(space: TiedSpace) -> dict[str, Any]:
     for _ in range(PAIRS):
         a, b = space.sample(rng), space.sample(rng)
         if _sum(found, space, a, b) != space.shared_weights(a, b):
-            raise DataError(f"{space.identity}: shared weights are no sum over stages, as the explorer needs.")
+            raise DataError(
+                f"{space.identity}: shared weights are no sum over stages, as the explorer needs."
+            )
     return found
 
 
@@ -115,7 +119,7 @@ def find_pictures(tables: Sequence[TabularBenchmark]) -> ImageSet | None:
 def pack_pictures(
     test: ImageSet, tables: Sequence[TabularBenchmark], images: int, most: int
 ) -> dict[str, Any]:
-    """One picture of many: those of the first ``images`` that networks disagree on most, as these may flip."""
+    """A sheet of those of the first ``images`` that networks disagree on most, as these may flip."""
     share = np.mean([table.first(images).right("test").mean(0) for table in tables], axis=0)
     chosen = np.sort(np.argsort(-share * (1 - share), kind="stable")[:most])
     columns = isqrt(len(chosen))

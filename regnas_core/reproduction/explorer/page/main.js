@@ -5,7 +5,7 @@ import { LAMBDAS, allowed, interval, mostAccurate, ranking, rewards } from "./ch
 import { drawCourse, drawGenes, drawPictures, drawRanking, element, millions, percent } from "./draw.js";
 import { Evolution } from "./evolve.js";
 import { Plot } from "./plot.js";
-import { openTable } from "./table.js";
+import { openTable, turned } from "./table.js";
 
 const STEP = 10_000; // MACs between two positions of a slider
 const BEAT_MS = 450; // between two generations
@@ -18,7 +18,7 @@ const sheets = Object.fromEntries(Object.entries(data.pictures).map(([name, shee
 const plot = new Plot(at("cloud"), at("marks"));
 
 // state: what the address keeps; view: what follows from it; both can be looked at from the console
-export const app = { state: {}, view: {}, plot, ready: start() };
+export const app = { state: {}, view: {}, plot, restore, turned, ready: start() };
 globalThis.explorer = app;
 
 function openSheet({ index, columns, address }) {
@@ -93,7 +93,7 @@ function points() {
 
 function marks(search) {
   const { best, shown, reference } = app.view;
-  return { best, shown, reference, lambda: app.state.lambda, search };
+  return { best, shown, reference, lambda: app.state.lambda, cas: app.state.cas, search };
 }
 
 function drawSettings() {
@@ -140,7 +140,7 @@ function drawShown() {
   const [low, high] = interval(negative, images);
   at("shown-says").textContent =
     `It is right on ${percent(right / images)} and breaks ${percent(negative / images)} ` +
-    `(95 % interval ${percent(low)} to ${percent(high)}). ` +
+    `(95\u00a0% interval ${percent(low)} to ${percent(high)}). ` +
     (own ? `Best of ${rows.length.toLocaleString("en")} allowed.` : `Number ${rows.indexOf(shown) + 1} of ${rows.length.toLocaleString("en")}.`);
   const lines = [
     ["Top-1", percent(had / images), percent(right / images)],

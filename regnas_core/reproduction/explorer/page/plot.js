@@ -84,7 +84,7 @@ export class Plot {
     const pixels = shown.createImageData(width, height);
     const words = new Uint32Array(pixels.data.buffer);
     for (const [number, name] of KINDS.entries()) {
-      this.stamp(words, number, rgba(colour(name), [0.4, 0.65, 1][number]), side * [1.8, 2, 3][number]);
+      this.stamp(words, number, rgba(colour(name), [0.4, this.view.cas ? 0.25 : 0.65, 1][number]), side * [1.8, 2, 3][number]);
     }
     shown.putImageData(pixels, 0, 0);
     ink.save();
