@@ -194,9 +194,7 @@ def mutation(function: Callable[..., Any], *, choices: np.ndarray) -> str | None
     changed = (children != parents)[:, free].mean()
     expected = 0.1 * np.mean(1 - 1 / (choices - low)[free])  # drawing anew may draw the same
     if not 0.8 * expected < changed < 1.25 * expected:
-        return (
-            f"{changed:.1%} of the genes change, not {expected:.1%}: each is drawn anew with a chance of 10 %"
-        )
+        return f"{changed:.1%} of the genes change, not {expected:.1%}; each has a chance of 10 % to be drawn"
     return None
 
 

@@ -62,6 +62,11 @@ def fresh(page):
     assert not page.errors
 
 
+def address(page) -> str:
+    """The setting in the address, once it has followed."""
+    return page.run("new Promise((done) => setTimeout(() => done(location.hash), 300))")
+
+
 def again(page, setting: str = "#") -> None:
     """As if the page were opened with a setting in its address."""
     page.run(f"history.replaceState(null, '', '{setting}'), explorer.restore()")
@@ -201,20 +206,20 @@ def test_an_address_brings_a_setting_back(fresh, table):
     move(fresh, "small", 900_000)
     move(fresh, "lambda", 8)
     fresh.run("document.getElementById('cas').click()")
-    address, best = fresh.run("location.hash"), arch(table, fresh, "view.best")
+    kept, best = address(fresh), arch(table, fresh, "view.best")
     again(fresh)
     assert arch(table, fresh, "view.best") != best
     fresh.open("about:blank")
-    fresh.open(fresh.address + address, "explorer.ready")
-    assert fresh.run("location.hash") == address
+    fresh.open(fresh.address + kept, "explorer.ready")
+    assert address(fresh) == kept
     assert arch(table, fresh, "view.best") == best
     assert fresh.run("document.getElementById('cas').checked")
 
 
 def test_nonsense_in_an_address_leaves_the_default(fresh):
-    usual = fresh.run("location.hash")
+    usual = address(fresh)
     again(fresh, "#table=none&small=999&max=-4&min=x&lambda=7.7&cas=2&on=train&seed=a")
-    assert fresh.run("location.hash") == usual
+    assert address(fresh) == usual
 
 
 def test_another_table_is_another_training(fresh, trainings):
@@ -262,6 +267,30 @@ def test_it_fits_and_the_text_is_easily_read(fresh, width, scheme):
     colour = "getComputedStyle(document.documentElement).getPropertyValue('--{}').trim()"
     text_colour, card = (fresh.run(colour.format(name)) for name in ("muted", "card"))
     assert _contrast(text_colour, card) >= 4.5  # WCAG 2.1, AA
+
+
+def test_what_is_drawn_follows_the_colour_scheme(fresh):
+    drawn = []
+    for scheme in ("light", "dark"):
+        fresh.view(800, 600, scheme)
+        fresh.run("new Promise(requestAnimationFrame)")
+        drawn.append(fresh.run("explorer.plot.marks.toDataURL()"))
+    assert drawn[0] != drawn[1]
+
+
+def test_genes_say_what_is_shared_added_and_lost(fresh):
+    """A small network of 2 layers a stage, kernel 3, half the channels; others of 3 and of 1 layers."""
+    small, larger, smaller = "000111111", "111222222", "000000000"
+    again(fresh, f"#small={small}")
+    count = "['kept', 'new', 'lost'].map((kind) => document.querySelectorAll(`#genes rect.${kind}`).length)"
+    read = "[...document.querySelectorAll('#genes text:not(.stage)')].slice(0, 3).map((e) => e.textContent)"
+
+    def bars(genes: str) -> list:
+        fresh.run(f"explorer.look(explorer.state.table.row('{genes}'))")
+        return [*fresh.run(count), *fresh.run(read)]
+
+    assert bars(larger) == [6, 9, 0, "3→5", "3→5", "5×5"]
+    assert bars(smaller) == [3, 0, 6, "3×3", "3×3 gone", "3×3"]
 
 
 def _contrast(a: str, b: str) -> float:

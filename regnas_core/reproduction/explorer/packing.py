@@ -17,7 +17,6 @@ from ...errors import DataError
 from ...spaces.arch import Arch
 from ...spaces.tied import TiedSpace
 from ...tabular.benchmark import TabularBenchmark
-from ...tabular.bits import by_image
 from ...tabular.format import SPLITS
 
 PAIRS = 64  # of which the stages' shared weights must add up
@@ -43,7 +42,7 @@ def pack_table(name: str, title: str, table: TabularBenchmark, images: int) -> t
     parts = [
         table.macs.astype("<u4").tobytes(),
         table.grid.tobytes(),
-        *(by_image(short._bits[split], kept[split]).tobytes() for split in SPLITS),
+        *(np.packbits(short.right(split).T, axis=1, bitorder="little").tobytes() for split in SPLITS),
         short.labels("test").astype(np.uint8).tobytes(),
     ]
     genes = [

@@ -55,10 +55,10 @@ export function drawGenes(table, row, reference) {
     bar("kept", 0, Math.min(now, then));
     bar("new", then, now);
     bar("lost", now, then);
-    const grown = big && had && big.kernel !== had.kernel;
+    const changed = big && had && big.kernel !== had.kernel;
     const kernel = (big ?? had).kernel;
-    const text = grown ? `${had.kernel}→${kernel}` : kernel === undefined ? "" : `${kernel}×${kernel}`;
-    const label = { x: 66 + Math.max(now, then) * width, y: y + 11, class: grown ? "grown" : "" };
+    const text = changed ? `${had.kernel}→${kernel}` : kernel === undefined ? "" : `${kernel}×${kernel}`;
+    const label = { x: 66 + Math.max(now, then) * width, y: y + 11, class: !changed ? "" : big.kernel > had.kernel ? "grown" : "shrunk" };
     drawing.append(element("svg:text", label, big ? text : `${text} gone`));
     y += high;
   }

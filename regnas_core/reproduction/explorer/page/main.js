@@ -9,6 +9,7 @@ import { openTable, turned } from "./table.js";
 
 const STEP = 10_000; // MACs between two positions of a slider
 const BEAT_MS = 450; // between two generations
+const REST_MS = 200; // after the last change, until the address follows: browsers refuse to be asked too often
 const NAMES = { 0: "Top-1 alone (R0)", 1: "Top-1 − NFR (R2)", Infinity: "few flips alone (R1)" };
 
 const at = (id) => document.getElementById(id);
@@ -18,7 +19,7 @@ const sheets = Object.fromEntries(Object.entries(data.pictures).map(([name, shee
 const plot = new Plot(at("cloud"), at("marks"));
 
 // state: what the address keeps; view: what follows from it; both can be looked at from the console
-export const app = { state: {}, view: {}, plot, restore, turned, ready: start() };
+export const app = { state: {}, view: {}, plot, restore, look, turned, ready: start() };
 globalThis.explorer = app;
 
 function openSheet({ index, columns, address }) {
@@ -75,7 +76,8 @@ function update() {
   stop();
   app.view = { table, reference, flips, containing, within, may, values, rows, best: rows[0], shown: rows[0] };
   app.view.evolution = new Evolution(table, values, may, reference, cas, seed);
-  history.replaceState(null, "", toAddress(app.state));
+  clearTimeout(app.resting);
+  app.resting = setTimeout(() => history.replaceState(null, "", toAddress(app.state)), REST_MS);
   plot.show(points(), marks());
   drawSettings();
   drawShown();
@@ -273,6 +275,7 @@ function listen() {
   on("marks", "keydown", key);
   on("theme", "click", switchTheme);
   addEventListener("hashchange", restore);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => plot.redraw());
 }
 
 function adopt() {

@@ -64,13 +64,11 @@ export class Plot {
   }
 
   // Percent to pixels.
-  px(x) {
-    const [low, high] = this.range;
+  px(x, [low, high] = this.range) {
     return MARGIN.left + ((x - low) / (high - low)) * (this.size.width - MARGIN.left - MARGIN.right);
   }
 
-  py(y) {
-    const [, , low, high] = this.range;
+  py(y, [, , low, high] = this.range) {
     const inner = this.size.height - MARGIN.top - MARGIN.bottom;
     return MARGIN.top + inner - ((y - low) / (high - low)) * inner;
   }
@@ -198,7 +196,7 @@ export class Plot {
 
   // The next allowed network in a direction, (1, 0) for right and (0, -1) for up.
   beside(row, dx, dy) {
-    const [px, py] = [this.px(this.x[row]), this.py(this.y[row])];
+    const [px, py] = this.place(row);
     return this.closest((x, y) => {
       const along = dx * (x - px) + dy * (y - py);
       const aside = Math.abs(dy * (x - px) + dx * (y - py));
@@ -209,10 +207,15 @@ export class Plot {
   closest(distance, reach) {
     let [found, least] = [undefined, reach];
     for (const row of this.points.rows) {
-      const away = distance(this.px(this.x[row]), this.py(this.y[row]));
+      const away = distance(...this.place(row));
       if (away < least) [found, least] = [row, away];
     }
     return found;
+  }
+
+  // Where a network is, or where it moves to.
+  place(row) {
+    return [this.px(this.points.x[row], this.target), this.py(this.points.y[row], this.target)];
   }
 }
 
