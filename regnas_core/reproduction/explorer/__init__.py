@@ -5,6 +5,6 @@ The page holds every network of each table, right or wrong on some of its images
 folder packs and puts together; it does not know what the page computes.
 """
 
-from .build import IMAGES, LARGEST, write_explorer
+from .build import write_explorer
 
-__all__ = ["IMAGES", "LARGEST", "write_explorer"]
+__all__ = ["write_explorer"]

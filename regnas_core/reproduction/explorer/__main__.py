@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .build import IMAGES, write_explorer
+from .build import write_explorer
 
 
 def main() -> None:
@@ -14,7 +14,7 @@ def main() -> None:
     parser.add_argument(
         "--table", action="append", default=[], help="a table, as demo-0 or a file; all by default"
     )
-    parser.add_argument("--images", type=int, default=IMAGES, help="images of each split")
+    parser.add_argument("--images", type=int, help="images of each split, of every table")
     given = parser.parse_args()
     page = write_explorer(given.out, given.table, images=given.images)
     print(f"Page: {page}, {page.stat().st_size:,} bytes")

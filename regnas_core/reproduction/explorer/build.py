@@ -14,7 +14,7 @@ from ...tabular.benchmark import TABLES, load_tabular
 from .packing import find_pictures, pack_pictures, pack_table
 
 PAGE = Path(__file__).with_name("page")
-IMAGES = 3072  # of each split
+IMAGES = 6144  # of each split, of all tables together
 PICTURES = 1024
 LARGEST = 5_000_000  # bytes of a page
 TITLES = {"glyphs": "Letters", "cifar10": "Photographs (CIFAR-10)"}
@@ -22,14 +22,15 @@ _IMPORT = re.compile(r'^import \{[^}]*\} from "\./([\w-]+\.js)";\n', re.MULTILIN
 
 
 def write_explorer(
-    path: str | Path, names: Sequence[str | Path] = (), *, images: int = IMAGES, pictures: int = PICTURES
+    path: str | Path, names: Sequence[str | Path] = (), *, images: int | None = None, pictures: int = PICTURES
 ) -> Path:
     """Write the explorer, one page that needs nothing else.
 
     Args:
         path: of the page.
         names: tables, as ``"demo-0"`` or the path of a file; all that are here by default.
-        images: how many of each split, the first ones, so that the page stays small.
+        images: how many of each split, the first ones, so that the page stays small; by default fewer the
+            more tables there are.
         pictures: how many of the test images can be seen, for each data set.
 
     Raises:
@@ -39,6 +40,7 @@ def write_explorer(
     if not files:
         raise DataError("There is no table to explore here. Make one with `regnas tabulate`.")
     tables = {file.stem: load_tabular(file) for file in files}
+    images = images or IMAGES // len(tables)
     about, blobs = [], []
     for name, table in tables.items():
         dataset, training = table.info["dataset"], name.rpartition("-")[2]

@@ -28,7 +28,7 @@ def pack_table(name: str, title: str, table: TabularBenchmark, images: int) -> t
 
     Returns:
         plain data; and base64 of zlib of MACs (uint32, M), genes (M, genes), right or wrong image by image
-        for search and test (as in a table's file), and the test images' classes (uint8), in this order.
+        for search and test (as in a table's file), and the test images' classes (uint16), in this order.
 
     Raises:
         DataError: containment is not read off the genes, or shared weights do not add up stage by stage.
@@ -43,7 +43,7 @@ def pack_table(name: str, title: str, table: TabularBenchmark, images: int) -> t
         table.macs.astype("<u4").tobytes(),
         table.grid.tobytes(),
         *(np.packbits(short.right(split).T, axis=1, bitorder="little").tobytes() for split in SPLITS),
-        short.labels("test").astype(np.uint8).tobytes(),
+        short.labels("test").astype("<u2").tobytes(),
     ]
     genes = [
         {"name": gene.name, "choices": gene.choices, "rule": gene.rule, "stage": space.stage(slot)}

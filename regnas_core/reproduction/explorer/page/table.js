@@ -25,7 +25,7 @@ export class Table {
       this.right[split] = turned(take(images * width), this.networks, images);
       this.counts[split] = this.each((row) => popcounts(this.bits(row, split)));
     }
-    this.labels = take(this.images.test);
+    this.labels = new Uint16Array(take(2 * this.images.test).slice().buffer);
     this.largest = this.genes.map((gene) => gene.choices.at(-1));
     this.rows = new Map();
     for (let row = 0; row < this.networks; row++) this.rows.set(this.word(this.places(row)), row);
