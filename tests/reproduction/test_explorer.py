@@ -47,7 +47,7 @@ def page(tmp_path_factory, trainings, pictures):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(build, "find_pictures", lambda found: pictures)
         patch.setattr(build, "load_tabular", lambda file: ready[file.stem])
-        path = write_explorer(home / "explorer.html", images=IMAGES, pictures=64)
+        path = write_explorer(home / "explorer.html", list(ready), images=IMAGES, pictures=64)
     with chromium.Chromium(home / "browser") as browser:
         browser.address = path.as_uri()
         browser.open(browser.address, "explorer.ready")
@@ -371,9 +371,9 @@ def test_the_whole_page_is_small_and_opens(tmp_path):
     path = write_explorer(tmp_path / "explorer.html")
     assert path.stat().st_size <= 5_000_000
     with chromium.Chromium(tmp_path / "browser") as browser:
-        browser.open(path.as_uri(), "explorer.ready")
+        browser.open(path.as_uri() + "#table=demo-0", "explorer.ready")
         images = browser.run("explorer.state.table.images.test")
-        assert images >= 1024
+        assert images >= 512
         whole = rc.load_tabular("demo", 0).first(images)
         right = browser.run("Array.from(explorer.state.table.counts.test)")
         np.testing.assert_array_equal(np.array(right) / images, whole.top1("test"))
