@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -19,7 +19,7 @@ from ..search.rewards import check_reference, reward_weights
 from ..search.rewards import reward as combined
 from ..spaces.arch import Arch
 from ..spaces.tied import TiedSpace
-from .bits import Bits, count, pack, unpack
+from .bits import Bits, count, pack, unpack, words
 from .format import SPLITS, Contents, read, read_header
 
 Rates = NDArray[np.float64]
@@ -109,6 +109,15 @@ class TabularBenchmark:
             ) from None
 
     # ── images ───────────────────────────────────────────────────────────────────────────────────
+    def first(self, images: int) -> TabularBenchmark:
+        """The same networks on the first so many images of each split (all, where there are fewer)."""
+        kept = pack(np.ones((1, images), bool))
+        short = {split: labels[:images] for split, labels in self._labels.items()}
+        bits = {
+            split: bits[:, : words(images)] & kept[:, : bits.shape[1]] for split, bits in self._bits.items()
+        }
+        return replace(self, _bits=bits, _labels=short)
+
     def labels(self, split: Split) -> NDArray[np.integer[Any]]:
         """True classes (N,)."""
         return self._labels[_known(split)]
