@@ -52,7 +52,7 @@ __getattr__, __dir__, _names = open_doors(
         "data": ("load_dataset",),
         "supernets": ("SuperNet", "load_supernet"),
         "evaluation": ("Evaluator",),
-        "search": ("evolve",),
+        "search": ("evolve", "register_strategy", "search"),
         "tabular": ("TabularBenchmark", "load_tabular"),
         "workbench": ("load_preset", "open_workbench", "run_search"),
         "reproduction": ("load_lesson",),

@@ -46,6 +46,7 @@ def test_flips_prints_the_table_and_writes_csv(tmp_path):
     ("arguments", "message"),
     [
         (["search", "--preset", "demoo"], "No preset 'demoo'"),
+        (["search", "--strategy", "annealing"], "no strategy 'annealing': choose evolution, random"),
         (["search", "--set", "search.populaton=3"], "did you mean search.population?"),
         (["reproduce", "--only", "table9"], "Unknown item table9"),
         (["search", "--set", "supernet.weights=nowhere.safetensors"], "nowhere.safetensors"),

@@ -150,6 +150,21 @@ def racing(
 
 
 @app.command()
+def strategies(
+    file: Annotated[Path, typer.Option("--file", help="The record (.parquet); what it has is kept.")],
+    preset: Preset = "demo",
+    seeds: Annotated[int, typer.Option(help="Searches of each strategy and table.")] = 100,
+    only: Annotated[list[str] | None, typer.Option(help="Only this strategy. Repeatable.")] = None,
+) -> None:
+    """Compare strategies of search on a preset's tables, by how soon they come near the optimum."""
+    from ..experiments import search_strategies
+    from ..flips.report import format_table
+
+    found = search_strategies.record(preset, file, seeds=seeds, strategies=only or ())
+    typer.echo(format_table(search_strategies.summary(found)))
+
+
+@app.command()
 def compiled(
     space: Annotated[str, typer.Option(help="Super-network.")] = "ofa-mbv3-w1.0",
     resolution: Annotated[int, typer.Option(help="Of images, in pixels.")] = 160,

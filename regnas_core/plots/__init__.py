@@ -10,6 +10,7 @@ from .releases import deployment, updates
 from .rewards import chosen
 from .rows import claims, platforms, supernets
 from .scatter import appendix_a, fig2b, fig4a, fig4b
+from .search_strategies import fronts, search_strategies
 from .spaces import laptop, search_spaces
 from .speed import benchmark, growth, racing
 from .strategies import designs
@@ -38,6 +39,7 @@ __all__ = [
     "fig5a",
     "fig5b",
     "flip_gallery",
+    "fronts",
     "genes",
     "growth",
     "laptop",
@@ -47,6 +49,7 @@ __all__ = [
     "regimes",
     "save_figure",
     "search_spaces",
+    "search_strategies",
     "searches",
     "supernets",
     "updates",

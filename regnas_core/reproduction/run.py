@@ -27,6 +27,7 @@ from ..flips.report import format_table
 from ..plots.tables import COLOURS, p_value
 from ..resources import data_root, project_path, versions
 from ..tabular.benchmark import trainings
+from ..workbench.devices import compare_devices
 from ..workbench.workbench import Workbench, open_workbench
 
 
@@ -204,6 +205,7 @@ def provenance(bench: Workbench, nb: Notebook, seconds: float) -> dict[str, Any]
             "test": bench.images("test").digest,
         },
         "device": _device(bench),
+        "other_devices": compare_devices(bench.store("test")).to_dict("records"),
         "python": platform.python_version(),
         "versions": versions(),
     }

@@ -21,6 +21,7 @@ __getattr__, __dir__, __all__ = open_doors(
         "workbench": ("Workbench", "open_workbench", "train_preset"),
         "protocol": ("run_search",),
         "store": ("PredictionStore",),
+        "devices": ("compare_devices",),
         "trained": ("Job", "job_predictions"),
         "baselines": ("baseline_predictions",),
     },

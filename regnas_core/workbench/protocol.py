@@ -5,6 +5,8 @@ Rewards are measured on the search split alone.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..costs.cost import unit
@@ -12,10 +14,14 @@ from ..errors import RegnasError
 from ..evaluation.trie import Node
 from ..files import write_table
 from ..flips.right import negative_flips
-from ..search.evolution import SearchResult, evolve, survivors
+from ..search.course import SearchResult
+from ..search.evolution import survivors
 from ..search.racing import Race
 from ..search.rewards import Score, check_reference, reward, reward_weights
+from ..search.strategies import search
 from ..spaces.arch import Arch
+from ..spaces.space import Space
+from .presets import SearchSection
 from .workbench import Workbench
 
 
@@ -31,7 +37,7 @@ def run_search(
     label: str | None = None,
     score: Score | None = None,
 ) -> SearchResult:
-    """Run a preset's evolution; the log, with Top-1 and NFR on the search split, is kept in its ``runs``.
+    """Run a preset's search; the log, with Top-1 and NFR on the search split, is kept in its ``runs``.
 
     A repeated or killed search replays from the stored predictions. With ``search.racing`` in the preset,
     the log has no Top-1 and NFR of candidates that were dropped.
@@ -62,19 +68,15 @@ def run_search(
         make = get_score if looks_up else get_race
         score = make(bench, weights, reference)
     scale, symbol = unit(cost)
-    result = evolve(
+    result = _search(
+        protocol,
         bench.space,
         score,
         seed=seed,
         max_cost=budget * scale,
-        cost=bench.cost(cost),
+        cost=None if cost == "macs" else bench.cost(cost),
         reference=reference if cas else None,
         exclude=() if reference is None else (reference,),
-        generations=protocol.generations,
-        population=protocol.population,
-        parent_ratio=protocol.parent_ratio,
-        mutation_ratio=protocol.mutation_ratio,
-        mutation_prob=protocol.mutation_prob,
         progress=True,
     )
     log = result.log
@@ -88,6 +90,15 @@ def run_search(
     label = label or reward_name + ("+CAS" if cas else "")
     write_table(log, bench.runs / "searches" / f"{label}-{budget:g}{symbol}-seed{seed}.parquet")
     return result
+
+
+def _search(protocol: SearchSection, space: Space, score: Score, **limits: Any) -> SearchResult:
+    """By the preset's strategy, with as many evaluations as it says."""
+    population, ratio = protocol.population, protocol.parent_ratio
+    generations = population + (protocol.generations - 1) * (population - survivors(population, ratio))
+    names = ("population", "parent_ratio", "mutation_ratio", "mutation_prob")
+    own = {name: getattr(protocol, name) for name in names} if protocol.strategy == "evolution" else {}
+    return search(space, score, protocol.strategy, protocol.evaluations or generations, **limits, **own)
 
 
 def get_score(bench: Workbench, weights: str | tuple[float, float], reference: Arch | None) -> Score:
@@ -128,10 +139,12 @@ def get_race(
     top1_weight, nfr_weight = reward_weights(weights)
     ref = np.zeros(len(search), bool) if reference is None else bench.correct([reference], "search")[0]
     held: dict[Arch, Node] = {}  # a generation's statistics
+    gain = (0.0, top1_weight, -nfr_weight)  # of an image: wrong in both, right, a negative flip
 
     def predict(archs: list[Arch], part: slice) -> np.ndarray:
         store = bench.store("search", part)
-        if missing := [arch for arch in archs if str(arch) not in store]:
+        names = set(store.missing(map(str, archs)))
+        if missing := [arch for arch in archs if str(arch) in names]:
             if not held.keys() >= set(missing):
                 held.clear()
                 held.update(dict.fromkeys(missing, bench.evaluator.calibrate(missing, progress=True)))
@@ -158,7 +171,8 @@ def get_race(
         gains,
         len(search),
         survivors=survivors(protocol.population, protocol.parent_ratio),
-        low=min(0.0, -nfr_weight),
-        high=max(0.0, top1_weight),
+        low=min(gain),
+        high=max(gain),
         level=protocol.racing if level is None else level,
+        final=get_score(bench, weights, reference),
     )

@@ -13,7 +13,7 @@ import torch
 from regnas_core import Evaluator, load_tabular, open_workbench, run_search
 from regnas_core.errors import DataError, GeneError, PresetError
 from regnas_core.tabular import benchmark
-from regnas_core.workbench import tabulation
+from regnas_core.workbench import tabulation, workbench
 from regnas_core.workbench.tabulation import compare, evaluate, tabulate
 
 SHAPE = {"image": (1, 16, 16), "classes": 4, "stem": 4, "head": 16, "widths": (6, 8), "strides": (2, 1)}
@@ -88,7 +88,7 @@ def test_workers_give_the_same(small, make_bench, net, tmp_path, monkeypatch):
     alone = tabulate(small, tmp_path / "a.npz")
     with ThreadPoolExecutor(2) as executor:
         shared = replace(make_bench(tmp_path / "shared", net=net), executor=executor)
-        monkeypatch.setattr(tabulation, "workers_bench", lambda preset: small)
+        monkeypatch.setattr(workbench, "_reopened", lambda preset: small)
         table = tabulate(shared, tmp_path / "b.npz")
     for split in ("search", "test"):
         np.testing.assert_array_equal(table.right(split), alone.right(split))

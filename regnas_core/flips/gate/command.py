@@ -13,12 +13,12 @@ from ...errors import PredictionError
 from ...files import write_atomically, write_table
 from ..classes import class_indices
 from ..examples import named_example
+from ..tables import Table, read_table
 from .answers import join
 from .html import as_html
-from .limits import Limits, rate, read_ids, read_lines, read_policy
+from .limits import Limits, rate, read_ids, read_names, read_policy
 from .pages import as_junit, as_markdown, as_text
 from .release import Release, compare, flipped
-from .tables import Table, read_table
 
 
 def gate(
@@ -68,7 +68,7 @@ def gate(
         None if labels is None else read_table(labels),
         id=id,
         on_missing=on_missing,
-        classes=None if classes is None else read_lines(classes, "name"),
+        classes=None if classes is None else read_names(classes),
         top=top,
     )
     return compare(items, given, slices=slices, least=least, weight=weight)

@@ -86,15 +86,19 @@ def read_policy(path: str | Path) -> dict[str, Any]:
     path = Path(path)
     try:
         tree = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+    except (OSError, yaml.YAMLError, ValueError) as error:  # ValueError: no text, or a date that there is not
         raise PredictionError(f"{path}: cannot be read ({error}); expected YAML, as max_nfr: 1%.") from None
     if not isinstance(tree, dict) or (unknown := set(tree) - set(KEYS)):
         named = ", ".join(map(str, unknown)) if isinstance(tree, dict) else type(tree).__name__
         raise PredictionError(f"{path}: {named} is no limit; there are {', '.join(KEYS)}.")
     golden = tree.pop("golden", None)
     values: dict[str, Any] = {key: rate(value) for key, value in tree.items()}
-    if golden is not None:
-        values["golden"] = read_ids(path.parent / golden) if isinstance(golden, str) else frozenset(golden)
+    if isinstance(golden, str):
+        values["golden"] = read_ids(path.parent / golden)
+    elif isinstance(golden, list) and all(type(id) in (int, str) for id in golden):
+        values["golden"] = frozenset(golden)
+    elif golden is not None:
+        raise PredictionError(f"{path}: golden is {golden!r:.80}; expected a list of ids, or a file of them.")
     return values
 
 
@@ -105,6 +109,18 @@ def read_ids(path: str | Path) -> frozenset[Any]:
         PredictionError: missing or empty.
     """
     return frozenset(int(line) if line.lstrip("-").isdigit() else line for line in read_lines(path, "id"))
+
+
+def read_names(path: str | Path) -> list[str]:
+    """Names of classes, one a line, in the order of scores.
+
+    Raises:
+        PredictionError: missing, empty, or a name twice.
+    """
+    names = read_lines(path, "name")
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise PredictionError(f"{path} has the name {twice} twice; expected each class once.")
+    return names
 
 
 def read_lines(path: str | Path, what: str) -> list[str]:
