@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import chromium
 import numpy as np
@@ -270,12 +271,15 @@ def test_it_fits_and_the_text_is_easily_read(fresh, width, scheme):
 
 
 def test_what_is_drawn_follows_the_colour_scheme(fresh):
-    drawn = []
-    for scheme in ("light", "dark"):
-        fresh.view(800, 600, scheme)
-        fresh.run("new Promise(requestAnimationFrame)")
-        drawn.append(fresh.run("explorer.plot.marks.toDataURL()"))
-    assert drawn[0] != drawn[1]
+    marks = "explorer.plot.marks.toDataURL()"
+    fresh.view(800, 600, "light")
+    fresh.run("new Promise((done) => setTimeout(done, 300))")
+    light = fresh.run(marks)
+    fresh.view(800, 600, "dark")
+    until = time.monotonic() + 20
+    while fresh.run(marks) == light:
+        assert time.monotonic() < until, "nothing was drawn anew"
+        time.sleep(0.05)
 
 
 def test_genes_say_what_is_shared_added_and_lost(fresh):
