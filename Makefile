@@ -13,7 +13,7 @@ STAMP := $(VENV)/installed
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help reproduce test lint test-unit test-notebooks install constraints clean
+.PHONY: help reproduce site test lint test-unit test-notebooks install constraints clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.* ## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.* ## /\1\t/' | expand -t 17
@@ -22,6 +22,9 @@ help: ## this list
 
 reproduce: $(STAMP) ## every figure and table of PRESET (narrow it with ONLY, change it with SET)
 	$(BIN)/regnas reproduce --preset $(PRESET) $(ONLY:%=--only %) $(SET:%=--set %)
+
+site: $(STAMP) ## the explorer, one page that opens from the disk: site/explorer.html
+	$(BIN)/python -m regnas_core.reproduction.explorer --out site/explorer.html
 
 test: lint test-unit test-notebooks ## linters, unit tests, and every notebook run again and compared
 

@@ -3,8 +3,8 @@
 A house of rooms, the lower ones first; a room knows of those below it, never of those above:
 
     flips, spaces, data, plots    what is counted, what is searched, pictures, drawings
-    supernets                     one set of weights, many networks; their training
-    evaluation, search            predictions of a whole generation at once; evolution
+    supernets, deploy             one set of weights, many networks; their training; ONNX files
+    evaluation, search, updates   predictions of a whole generation at once; evolution; old and new networks
     costs, tabular                what a budget can be in; whole spaces, evaluated image by image
     workbench                     a preset brought to life, and what it has predicted so far
     experiments, reproduction     the paper's items; notebooks, report, lessons
@@ -52,7 +52,7 @@ __getattr__, __dir__, _names = open_doors(
         "data": ("load_dataset",),
         "supernets": ("SuperNet", "load_supernet"),
         "evaluation": ("Evaluator",),
-        "search": ("evolve",),
+        "search": ("evolve", "register_strategy", "search"),
         "tabular": ("TabularBenchmark", "load_tabular"),
         "workbench": ("load_preset", "open_workbench", "run_search"),
         "reproduction": ("load_lesson",),

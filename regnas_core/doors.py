@@ -17,7 +17,8 @@ def open_doors(
 
     Args:
         room: the package, its ``__name__``.
-        files: below the package, the file of each name that it hands on: file → names.
+        files: below the package, the file of each name that it hands on: file → names. A file that hands on
+            its own name is a door itself: a module that can be called.
     """
     homes = {name: file for file, names in files.items() for name in names}
 
@@ -25,7 +26,8 @@ def open_doors(
         if name not in homes:
             raise AttributeError(f"module {room!r} has no attribute {name!r}")
         try:
-            value = getattr(import_module(f".{homes[name]}", room), name)
+            value = import_module(f".{homes[name]}", room)
+            value = value if name == homes[name] else getattr(value, name)
         except ModuleNotFoundError as error:
             if (missing := missing_extra(error, f"{room}.{name}")) is None:
                 raise

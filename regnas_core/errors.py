@@ -34,6 +34,10 @@ class DataError(RegnasError, ValueError):
     """A data set is missing, or its files or splits are not what they should be."""
 
 
+class WriteError(RegnasError, OSError):
+    """A file cannot be written: the disk is full, the folder read-only."""
+
+
 class NotebookError(RegnasError, ValueError):
     """A notebook is unknown, takes no such parameter, or failed while it ran."""
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from .errors import WriteError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,16 +24,60 @@ def distinct_names(paths: Sequence[Path]) -> list[str]:
 
 
 def write_atomically(path: str | Path, write: Callable[[Path], object]) -> Path:
-    """Call ``write`` on a temporary file beside ``path``, then move it there in one step."""
+    """Call ``write`` on a temporary file beside ``path``, then move it there in one step.
+
+    The temporary name is of no other writer, on this host or another, and keeps the suffix, by which writers
+    choose a format. The bytes are on the disk before they get the file's name, so that a machine that stops
+    leaves the old content or the new.
+
+    Raises:
+        WriteError: the disk is full, the folder read-only, or the like; what was there before is still there.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{os.getpid()}.{path.name}")  # keeps the suffix, by which writers choose a format
+    part = path.with_name(f".{uuid.uuid4().hex[:12]}.{path.name}")
     try:
-        write(part)
-        os.replace(part, path)
+        with _writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write(part)
+            with part.open("rb+") as file:
+                os.fsync(file.fileno())
+            os.replace(part, path)
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # a folder that is read-only, or gone
+            part.unlink(missing_ok=True)
     return path
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Keep other processes from a file that several add to, for a while (a lock lies beside it).
+
+    Raises:
+        WriteError: the folder is read-only, or the like.
+    """
+    from filelock import FileLock
+
+    lock = FileLock(path.with_name(f".{path.name}.lock"))
+    with _writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except WriteError:
+        raise
+    except OSError as error:
+        raise WriteError(
+            f"{path} cannot be written: {error}. What was there before is untouched. Free some space, or "
+            "name a folder that can be written to, by --out or REGNAS_OUT; then run the same command again."
+        ) from error
 
 
 def write_table(frame: pd.DataFrame, path: str | Path) -> Path:

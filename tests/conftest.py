@@ -86,7 +86,7 @@ def make_bench(lively) -> Callable:
             "seeds": 2,
             "device": "cpu",
         }
-        data = Dataset("folder", classes, net.mean, net.std, "made here", open_split)
+        data = Dataset("folder", classes, net.mean, net.std, shape[1], "made here", open_split)
         return Workbench(
             Preset(**(tree | changes)), "toy", data, net, out / "runs" / "toy", out / "figures" / "toy"
         )

@@ -46,9 +46,12 @@ def test_flips_prints_the_table_and_writes_csv(tmp_path):
     ("arguments", "message"),
     [
         (["search", "--preset", "demoo"], "No preset 'demoo'"),
+        (["search", "--strategy", "annealing"], "no strategy 'annealing': choose evolution, random"),
         (["search", "--set", "search.populaton=3"], "did you mean search.population?"),
         (["reproduce", "--only", "table9"], "Unknown item table9"),
         (["search", "--set", "supernet.weights=nowhere.safetensors"], "nowhere.safetensors"),
+        (["deploy", "--arch", "phone", "--into", "nowhere"], "expected a name without slashes and genes"),
+        (["deploy", "--arch", "phone={}", "--into", "nowhere"], "missing"),
     ],
 )
 def test_a_foreseen_error_is_one_message_and_exit_code_1(arguments, message, monkeypatch, capsys):

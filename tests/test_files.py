@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from regnas_core.errors import WriteError
 from regnas_core.files import write_atomically, write_table
 
 READ = {".csv": pd.read_csv, ".parquet": pd.read_parquet}
@@ -37,7 +38,7 @@ def test_a_crash_while_writing_leaves_the_old_content_and_no_part(tmp_path):
 def test_a_writer_that_writes_nothing_is_an_error_and_the_old_content_stays(tmp_path):
     path = tmp_path / "table.txt"
     path.write_text("old")
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(WriteError, match=r"table\.txt cannot be written: .* untouched"):
         write_atomically(path, lambda part: None)
     assert path.read_text() == "old"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 
@@ -15,6 +16,8 @@ from typer.testing import CliRunner
 import regnas_core as rc
 from regnas_core import cli
 from regnas_core.resources import project_path
+from regnas_core.workbench import checks
+from regnas_core.workbench.presets import load_preset
 
 README = project_path("README.md").read_text(encoding="utf-8")
 
@@ -63,7 +66,8 @@ def plain(tmp_path, monkeypatch) -> list[str]:
                 picture = np.clip(grey, 0, 255).astype(np.uint8)
                 Image.fromarray(picture).save(tree / part / f"class{k}" / f"{i}.png")
     monkeypatch.syspath_prepend(site)
-    monkeypatch.setenv("PYTHONPATH", str(site))  # of the notebook's kernel
+    known = [str(site), *filter(None, [os.environ.get("PYTHONPATH")])]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(known))  # of the notebook's kernel
     monkeypatch.setenv("REGNAS_OUT", str(tmp_path))
     monkeypatch.setenv("REGNAS_DATA", str(tmp_path / "data"))
     monkeypatch.chdir(tmp_path)
@@ -101,6 +105,12 @@ def test_a_super_network_of_ones_own_is_trained_searched_and_reproduced(plain, t
     (record,) = tmp_path.glob("figures/*/provenance/fig4b.json")
     assert json.loads(record.read_text())["preset"]["supernet"]["space"] == "plain"
     sys.modules.pop("plain", None)
+
+
+def test_ones_own_pictures_have_networks_for_their_budgets(tmp_path):
+    (tmp_path / "mine.yaml").write_text(block("title: My products"))
+    space = checks.open_space(load_preset(str(tmp_path / "mine.yaml")))
+    assert space.identity == "mini(classes=12, image=(3, 64, 64))"
 
 
 def test_a_registered_space_is_known_by_its_name():

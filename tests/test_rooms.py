@@ -13,8 +13,8 @@ HOUSE = Path(regnas_core.__file__).parent
 FLOORS = (  # a room imports from rooms of lower floors and from itself, never from its own floor or above
     ("errors", "files", "extras", "doors", "resources", "download"),  # the ground
     ("flips", "spaces", "data", "plots"),
-    ("supernets",),
-    ("evaluation", "search"),
+    ("supernets", "deploy"),
+    ("evaluation", "search", "updates"),
     ("costs", "tabular"),
     ("workbench",),
     ("experiments",),

@@ -1,7 +1,7 @@
 """Bench: a workload comes in; seconds, memory and ratios go out, with the conditions they were taken in.
 
-Routes side by side, how costs grow, and what trained networks make of shortcuts. It does not know how its
-tables are drawn.
+Routes side by side, how costs grow, what trained networks make of shortcuts, and what ways of lowering flips
+cost. It does not know how its tables are drawn.
 """
 
 from .recorded import recorded, recorded_summaries, recorded_table
@@ -19,6 +19,7 @@ from .routes import (
 from .scaling import flips_at_scale, growth
 from .shortcuts import compiled, precision, racing
 from .tables import tabulate
+from .updates import updates
 
 __all__ = [
     "OfaRoute",
@@ -38,5 +39,6 @@ __all__ = [
     "recorded_table",
     "sharing",
     "tabulate",
+    "updates",
     "workload",
 ]

@@ -12,15 +12,18 @@ import typer
 
 from ..errors import RegnasError
 from ..extras import missing_extra
-from . import bench, flips
+from . import bench, deploy, flips
 from .commands import app
 
-__all__ = ["app", "flips", "main"]
+__all__ = ["app", "deploy", "flips", "main"]
 
 app.add_typer(bench.app, name="bench")
 
 UsageError = typer.BadParameter.__base__  # of click, or of the copy that typer has of it
-NEEDS = {"reproduce": ("search", "notebooks")}  # extras of a command; of others than flips, "search"
+NEEDS = {
+    "reproduce": ("search", "notebooks"),
+    "deploy": ("search", "deploy"),
+}  # extras of a command; of others than flips, "search"
 
 
 def main() -> None:

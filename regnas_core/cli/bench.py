@@ -150,6 +150,21 @@ def racing(
 
 
 @app.command()
+def strategies(
+    file: Annotated[Path, typer.Option("--file", help="The record (.parquet); what it has is kept.")],
+    preset: Preset = "demo",
+    seeds: Annotated[int, typer.Option(help="Searches of each strategy and table.")] = 100,
+    only: Annotated[list[str] | None, typer.Option(help="Only this strategy. Repeatable.")] = None,
+) -> None:
+    """Compare strategies of search on a preset's tables, by how soon they come near the optimum."""
+    from ..experiments import search_strategies
+    from ..flips.report import format_table
+
+    found = search_strategies.record(preset, file, seeds=seeds, strategies=only or ())
+    typer.echo(format_table(search_strategies.summary(found)))
+
+
+@app.command()
 def compiled(
     space: Annotated[str, typer.Option(help="Super-network.")] = "ofa-mbv3-w1.0",
     resolution: Annotated[int, typer.Option(help="Of images, in pixels.")] = 160,
@@ -165,6 +180,23 @@ def compiled(
 
     work, rng = random_workload(space, resolution, 128, 64), np.random.default_rng(0)
     _show(compiled(work, [work.net.space.sample(rng) for _ in range(networks)], device=device), csv, json)
+
+
+@app.command()
+def updates(
+    data: Annotated[str, typer.Option(help="Pictures of 32 pixels: cifar10, glyphs, …")] = "cifar10",
+    seeds: Annotated[int, typer.Option(help="Updates, each with networks of its own.")] = 3,
+    out: Out = None,
+    json: Json = False,
+    csv: Csv = None,
+) -> None:
+    """What ways of breaking less cost and bring, for one's own pair of networks; a killed run goes on."""
+    from ..bench import updates
+    from ..data import load_dataset
+    from ..resources import output_root
+
+    workdir = (out or output_root()) / "runs" / f"updates-{data}"
+    _show(updates(load_dataset(data), workdir, seeds=seeds), csv, json)
 
 
 def _show(found, csv: Path | None, json: bool) -> None:

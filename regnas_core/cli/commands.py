@@ -45,7 +45,7 @@ def train_supernet(
     """Train the preset's super-network, or go on with a killed training."""
     from ..resources import output_root
     from ..workbench.presets import load_preset, parse_overrides
-    from ..workbench.workbench import train_preset
+    from ..workbench.training import train_preset
 
     chosen = load_preset(preset, parse_overrides(changes or []))
     command = said("train-supernet", preset, changes)
@@ -92,16 +92,25 @@ def search(
     reward: Annotated[
         str, typer.Option(help="R0 (Top-1), R1 (−NFR), R2 (Top-1 − NFR), or LAMBDA1,LAMBDA2.")
     ] = "R2",
-    cas: Annotated[bool, typer.Option(help="Demand that the target contain the reference's weights.")] = True,
+    cas: Annotated[
+        bool | None,
+        typer.Option(
+            help="Demand that the target contain the reference's weights; by default of rewards with NFR."
+        ),
+    ] = None,
     budget: Annotated[
         float | None, typer.Option(help="In the cost's unit; by default the preset's, in million MACs.")
     ] = None,
     cost: Annotated[
         str,
-        typer.Option(help="macs or params (millions); note10, latency (here) or a table's path (ms)."),
+        typer.Option(help="macs or params (millions); note10, latency (here), hcm or a table's path (ms)."),
     ] = "macs",
     reference: Annotated[
         str | None, typer.Option(help="Genes of the reference as JSON; searched for by default.")
+    ] = None,
+    strategy: Annotated[
+        str | None,
+        typer.Option(help="evolution, random, local, surrogate, monas, …; by default the preset's."),
     ] = None,
     changes: Set = None,
     out: Out = None,
@@ -110,10 +119,12 @@ def search(
     from ..experiments import reference as find_reference
     from ..experiments import repetitions
     from ..flips.report import format_table
-    from ..search.rewards import parse_reward
+    from ..search.rewards import parse_reward, reward_weights
     from ..workbench.protocol import run_search
 
+    cas = bool(reward_weights(parse_reward(reward))[1]) if cas is None else cas
     weights = parse_reward(reward)
+    changes = [*(changes or []), *([f"search.strategy={strategy}"] if strategy else [])]
     first = repetitions(opened(preset, changes, out))[0]
     bench = first.bench
     ref = bench.space.parse(reference) if reference else find_reference(first)
@@ -125,7 +136,7 @@ def search(
     table = bench.measure([ref, found.best], ref, "test")
     if cost != "macs":
         table.insert(2, cost, [bench.cost(cost)(arch) for arch in (ref, found.best)])
-    typer.echo(f"reference: {ref}\ntarget:    {found.best}\n")
+    typer.echo(f"{reward}{'+CAS' if cas else ', without CAS'}\nreference: {ref}\ntarget:    {found.best}\n")
     typer.echo(
         format_table(
             table.drop(columns="arch").assign(model=["reference", "target"]).set_index("model").reset_index()

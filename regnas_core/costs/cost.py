@@ -1,4 +1,4 @@
-"""What a budget can be in: MACs, parameters, or latency: a phone's, a recorded one, or this machine's.
+"""What a budget can be in: MACs, parameters, or time: a phone's, recorded, this machine's, a roofline's.
 
 A cost is a function of an architecture. Whatever draws or searches takes one as ``cost=``, beside a
 budget in its units, ``max_cost=``.
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import RegnasError
+from .complexity import hcm
 from .tables import note10, recorded_latency
 
 if TYPE_CHECKING:
@@ -22,8 +23,9 @@ def get_cost(name: str, space: Space, net: SuperNet | None = None, path: str | P
 
     Args:
         name: ``"macs"`` (multiply-accumulates of one image), ``"params"`` (learned weights), ``"note10"``
-            (ms, :func:`note10`), ``"latency"`` (ms, :class:`~regnas_core.costs.timing.LatencyTable`), or the
-            path of a latency table that was recorded, here or elsewhere (ms, :func:`recorded_latency`).
+            (ms, :func:`note10`), ``"hcm"`` (ms, :func:`~regnas_core.costs.complexity.hcm`), ``"latency"``
+            (ms, :class:`~regnas_core.costs.timing.LatencyTable`), or the path of a latency table that was
+            recorded, here or elsewhere (ms, :func:`recorded_latency`).
         space: the search space.
         net: for ``"latency"``: a super-network of that space; by default one with random weights.
         path: for ``"latency"``: the table's file; by default it is not kept.
@@ -67,5 +69,6 @@ _MAKERS = {
     "params": lambda space, *_: space.params,
     "note10": lambda space, *_: note10(space),
     "latency": _latency,
+    "hcm": lambda space, *_: hcm(space),
 }
 NAMES = tuple(_MAKERS)

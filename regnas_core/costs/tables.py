@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 TABLES = Path(__file__).parent / "latencies"
 COLUMNS = dict(step=str, input=str, batch=int, median_ms=float, q25_ms=float, q75_ms=float, repeats=int)
+LONGEST = 1e9  # ms
 Key = tuple[str, str]  # a step's key, and the shape of its input
 NOTE10 = TABLES / "note10.csv"
 NOTE10_SPACE = "ofa-mbv3-w1.2"
@@ -101,9 +102,14 @@ def read_latencies(path: Path) -> tuple[dict[str, Any], dict[Key, tuple]]:
         if names != list(COLUMNS) or not table.endswith("\n"):
             raise ValueError("columns are missing, or the end")
         rows = [[kind(v) for kind, v in zip(COLUMNS.values(), line, strict=True)] for line in lines]
-    except (ValueError, TypeError):
-        raise RegnasError(f"{path} is no whole latency table. Give another path.") from None
-    return found, {(step, inp): tuple(values) for step, inp, *values in rows}
+        if not all(0 <= value < LONGEST for row in rows for value in row[2:]):
+            raise ValueError("numbers that are no times")
+        known: dict[Key, tuple] = {(step, inp): tuple(values) for step, inp, *values in rows}
+        if len(known) < len(rows):
+            raise ValueError("steps that occur twice")
+    except (ValueError, TypeError) as error:
+        raise RegnasError(f"{path} is no whole latency table ({error}). Give another path.") from None
+    return found, known
 
 
 # ── once-for-all's table of a Samsung Note10 ─────────────────────────────────────────────────────

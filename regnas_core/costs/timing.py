@@ -20,9 +20,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..errors import RegnasError
-from ..evaluation.evaluator import pick_device
+from ..evaluation.evaluator import arithmetic, pick_device
 from ..evaluation.folding import fold
-from ..files import write_atomically
+from ..files import held, write_atomically
 from ..spaces.arch import Arch
 from ..spaces.steps import Shape, Step
 from ..supernets.layers import apply, bind, norms
@@ -146,17 +146,36 @@ class LatencyTable:
         steps = list(self.net.space.places(arch))
         keys = [latency_key(*place) for place in steps]
         if not self._rows.keys() >= set(keys):
-            times = self._time([self._work([step], shape) for step, shape in steps])
-            quartiles = np.quantile(times, (0.5, 0.25, 0.75), axis=0).T.round(6)  # to the nanosecond
-            for key, values in zip(keys, quartiles.tolist(), strict=True):
-                self._rows.setdefault(key, (self.batch, *values, self.repeats))
-            if self.path:
-                write_atomically(self.path, self._write)
+            with self._alone():
+                if not self._rows.keys() >= set(keys):
+                    self._measure(steps, keys)
         return keys
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other processes from this table for a while, once what they have measured is read.
+
+        They would lose rows to each other, and timing side by side they would slow each other down.
+        """
+        if not self.path:
+            yield
+            return
+        with held(self.path):
+            if self.path.exists():
+                self._read()
+            yield
+
+    def _measure(self, steps: list[tuple[Step, Shape]], keys: list[Key]) -> None:
+        times = self._time([self._work([step], shape) for step, shape in steps])
+        quartiles = np.quantile(times, (0.5, 0.25, 0.75), axis=0).T.round(6)  # to the nanosecond
+        for key, values in zip(keys, quartiles.tolist(), strict=True):
+            self._rows.setdefault(key, (self.batch, *values, self.repeats))
+        if self.path:
+            write_atomically(self.path, self._write)
 
     def _time(self, works: list[Work]) -> np.ndarray:
         """Times in ms (repeats, works), all works in turn."""
-        with _threads(self.threads), torch.no_grad():
+        with _threads(self.threads), arithmetic(), torch.no_grad():
             for work in works * self.warmup:
                 work()
             return np.array([[self._timer(work) for work in works] for _ in range(self.repeats)])
@@ -187,7 +206,7 @@ class LatencyTable:
                     f"{here}; they do not compare. Give another path, or move the file away."
                 )
         self.date = found.get("date", self.date)
-        self._rows = rows
+        self._rows = rows | self._rows  # what was told stays
 
 
 @contextmanager

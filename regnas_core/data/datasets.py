@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -23,8 +24,10 @@ from ..errors import DataError
 from ..files import digest, write_atomically
 from ..resources import data_root
 from . import glyphs, sources
+from .copies import fingerprints
+from .pictures import INTERPOLATIONS
 from .splits import SPLITS, draw_split, read_split
-from .trees import INTERPOLATIONS, decode
+from .trees import decode
 
 # Mean and standard deviation of each channel over the training pictures, in [0, 1].
 NORMALISATION = {
@@ -64,6 +67,11 @@ class ImageSet:
         blocks = (np.ascontiguousarray(self.images[start : start + 1024]) for start in starts)
         return digest(repr(self.images.shape), *blocks, self.labels.astype("<i8"))
 
+    @cached_property
+    def fingerprints(self) -> np.ndarray:
+        """A number for each picture, by its pixels alone (:mod:`regnas_core.data.copies`): uint64 (N,)."""
+        return fingerprints(self.images)
+
     def take(self, indices: int | np.ndarray) -> ImageSet:
         """The first so many pictures (no copy), or those at ``indices``.
 
@@ -91,6 +99,7 @@ class Dataset:
         name: one of :data:`DATASETS`.
         classes: names in label order.
         mean, std: of each channel over the training pictures, in [0, 1].
+        size: side of the pictures in pixels.
         source: where the pictures come from, in words, without paths of this machine.
         train: pictures that weights are trained on.
         calibration: pictures that BatchNorm statistics are measured on.
@@ -102,6 +111,7 @@ class Dataset:
     classes: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    size: int
     source: str
     open_split: Callable[[str], ImageSet] = field(repr=False)
 
@@ -131,6 +141,8 @@ def load_dataset(
     (28 px, grey) from torchvision's files, or downloaded. "imagenet" and "folder" are trees
     ``train/<class>/<picture>`` with ``val/`` or ``test/`` alike; a split is decoded on first use and kept.
     "imagenet" has a recorded split, for the whole of ILSVRC 2012; a subset of it is opened with ``sizes``.
+    Warnings count what a tree holds beside pictures, pictures that cannot be decoded, which are left out, and
+    classes of which a split has none.
 
     Args:
         name: one of :data:`DATASETS`.
@@ -158,7 +170,7 @@ def load_dataset(
         return _open_tree(name, path, root, view, limits, sizes, seed)
     if name not in DATASETS:
         raise DataError(f"Unknown data set {name!r}; choose one of {', '.join(DATASETS)}.")
-    native = 28 if name == "fashion-mnist" else 32
+    native = _native_size(name)
     if (path, resize, interpolation) != (None, None, "bilinear") or size not in (None, native):
         raise DataError(
             f"{name} has a size of its own ({native} pixels) and takes neither path, resize nor "
@@ -169,6 +181,10 @@ def load_dataset(
     if name == "glyphs":
         return _open_glyphs(root, limits)
     return _open_benchmark(name, root, limits, sizes, seed, download)
+
+
+def _native_size(name: str) -> int:
+    return 28 if name == "fashion-mnist" else 32
 
 
 def _limits(limit: int | Mapping[str, int | None] | None) -> dict[str, int | None]:
@@ -205,7 +221,7 @@ def _open_glyphs(root: Path, limits: dict) -> Dataset:
         limits=limits,
     )
     origin = f"computed, seed {split.info['seed']}"
-    return Dataset("glyphs", glyphs.CLASSES, *NORMALISATION["glyphs"], origin, opener)
+    return Dataset("glyphs", glyphs.CLASSES, *NORMALISATION["glyphs"], _native_size("glyphs"), origin, opener)
 
 
 def _glyph_pool(root: Path, expected: str) -> np.ndarray:
@@ -246,7 +262,7 @@ def _open_benchmark(name: str, root: Path, limits: dict, sizes, seed: int, downl
         limits=limits,
     )
     origin = source.origin.replace(str(root), "REGNAS_DATA")
-    return Dataset(name, source.classes, *NORMALISATION[name], origin, opener)
+    return Dataset(name, source.classes, *NORMALISATION[name], _native_size(name), origin, opener)
 
 
 def _cut(train_labels: np.ndarray, test_labels: np.ndarray, sizes: Mapping | None, seed: int) -> dict:
@@ -269,7 +285,8 @@ def _view(name: str, size: int | None, resize: int | None, interpolation: str) -
         raise DataError(f"size must be at least 1 pixel and resize at least size, not {size} and {resize}.")
     if interpolation not in INTERPOLATIONS:
         raise DataError(f"Unknown interpolation {interpolation!r}; use {' or '.join(INTERPOLATIONS)}.")
-    return {"size": size, "resize": resize, "interpolation": interpolation}
+    upright = name == "folder"  # publishers evaluate ImageNet's pictures as they lie in their files
+    return {"size": size, "resize": resize, "interpolation": interpolation, "upright": upright}
 
 
 def _open_tree(name, path, root: Path, view: dict, limits: dict, sizes, seed: int) -> Dataset:
@@ -288,6 +305,7 @@ def _open_tree(name, path, root: Path, view: dict, limits: dict, sizes, seed: in
         if name == "imagenet":
             cut = ", ".join(f"{len(indices[part])} {part}" for part in ("calibration", "search"))
             origin += f", split of its own ({cut}, seed {seed})"
+    _warn_of_absent(trees["train"].classes, trees, indices)
     opener = partial(
         _from_trees,
         name=name,
@@ -296,7 +314,7 @@ def _open_tree(name, path, root: Path, view: dict, limits: dict, sizes, seed: in
         limits=limits,
         decode=partial(decode, cache=sources.cache_root(root), **view),
     )
-    return Dataset(name, trees["train"].classes, *NORMALISATION[name], origin, opener)
+    return Dataset(name, trees["train"].classes, *NORMALISATION[name], view["size"], origin, opener)
 
 
 def _from_trees(
@@ -304,4 +322,18 @@ def _from_trees(
 ) -> ImageSet:
     """One split of image trees, decoded on first use."""
     tree = trees["test" if split == "test" else "train"].take(indices[split][: limits.get(split)])
-    return ImageSet(decode(tree, name=f"{name}-{split}"), tree.labels, tree.classes, f"{name}/{split}")
+    images, tree = decode(tree, name=f"{name}-{split}")
+    return ImageSet(images, tree.labels, tree.classes, f"{name}/{split}")
+
+
+def _warn_of_absent(classes: tuple[str, ...], trees: Mapping, indices: Mapping) -> None:
+    """Say which classes a split has no picture of: an empty folder, or one of a few pictures."""
+    absent = {}
+    for split in ("train", "search", "test"):
+        labels = trees["test" if split == "test" else "train"].labels[indices[split]]
+        missing = np.flatnonzero(np.bincount(labels, minlength=len(classes)) == 0)
+        if missing.size:
+            names = ", ".join(classes[i] for i in missing[:10]) + (", …" if missing.size > 10 else "")
+            absent[split] = f"{split} has no picture of {missing.size:,} of {len(classes):,} classes: {names}"
+    if absent:
+        warnings.warn(f"{trees['train'].root.parent}: {'; '.join(absent.values())}.", stacklevel=2)

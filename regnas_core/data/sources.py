@@ -208,7 +208,11 @@ def _cifar10_tree(root: Path, cache: Path) -> Source:
                 f"{root / part} holds {len(tree):,} pictures of {len(counts)} classes; CIFAR-10 has "
                 f"{PARTS[part]:,} of 10. Complete the folder, or load it under name='folder'."
             )
-    images = {part: decode(tree, 32, cache, name=f"cifar10-{part}") for part, tree in trees.items()}
+    images = {part: decode(tree, 32, cache, name=f"cifar10-{part}")[0] for part, tree in trees.items()}
+    if any(len(images[part]) < len(tree) for part, tree in trees.items()):
+        raise DataError(
+            f"{root} has damaged pictures, so that numbers of the split mean others. Unpack it again."
+        )
     labels = {part: tree.labels for part, tree in trees.items()}
     return Source(images, labels, trees["train"].classes, f"image tree {root}")
 

@@ -148,16 +148,26 @@ def read_split(dataset: str, folder: Path | None = None) -> Split:
     """
     folder = folder or project_path(f"data_splits/{dataset}")
     try:
-        info = json.loads((folder / "split.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{folder}/split.json: {error}. Restore it from the repository.") from None
+        return _read(folder)
+    except DataError:
+        raise
+    except Exception as error:  # a damaged file can fail anywhere
+        raise DataError(
+            f"{folder}/split.json: {type(error).__name__}: {error}. Restore it from the repository."
+        ) from None
+
+
+def _read(folder: Path) -> Split:
+    info = json.loads((folder / "split.json").read_text(encoding="utf-8"))
+    filed = [name for name in SPLITS if "lists" not in info or name not in info["lists"]]
+    if unsealed := {f"{name}.txt" for name in filed} - info["sha256"].keys():
+        raise KeyError(f"no checksum of {min(unsealed)}")
     for name, expected in info["sha256"].items():
         if not (folder / name).is_file() or _sha256(folder / name) != expected:
             raise DataError(
                 f"{folder / name} is missing or is not the file that split.json describes. Restore it from "
                 f"the repository, or draw the split again: {info['command']}"
             )
-    filed = [name for name in SPLITS if "lists" not in info or name not in info["lists"]]
     indices = {name: read_indices(folder / f"{name}.txt") for name in filed}
     return Split(_with_rest(indices, info), info, folder)
 

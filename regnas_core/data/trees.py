@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import shutil
+import warnings
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,9 +20,8 @@ from tqdm import tqdm
 
 from ..errors import DataError
 from ..files import digest, write_atomically
+from .pictures import SUFFIXES, decode_picture
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".tif", ".tiff", ".webp")
-INTERPOLATIONS = ("bilinear", "bicubic")
 BLOCK = 256  # pictures between two notes of progress
 
 
@@ -50,7 +53,8 @@ def list_tree(root: str | Path, classes: tuple[str, ...] | None = None) -> Tree:
     """List ``root/<class>/<picture>``.
 
     Args:
-        root: folder with a sub-folder for each class; other files and hidden names are ignored.
+        root: folder with a sub-folder for each class; hidden names are ignored. What else is skipped in
+            class folders, and pictures outside of them, a warning counts.
         classes: names in label order; by default the sub-folders' names, sorted.
 
     Raises:
@@ -64,16 +68,36 @@ def list_tree(root: str | Path, classes: tuple[str, ...] | None = None) -> Tree:
     if unknown := sorted(set(found) - set(classes or found)):
         raise DataError(f"{root} has classes that the training folder has not: {', '.join(unknown[:10])}.")
     classes = classes or tuple(found)
-    files, counts = [], []
+    files, counts, skipped = [], [], Counter[str]()
     for name in found:
-        entries = os.scandir(root / name)
-        names = sorted(e.name for e in entries if _visible(e) and e.name.lower().endswith(SUFFIXES))
+        entries = [entry for entry in os.scandir(root / name) if _visible(entry)]
+        names = sorted(e.name for e in entries if _is_picture(e) and not e.is_dir())
         files += [f"{name}/{picture}" for picture in names]
         counts.append(len(names))
+        skipped.update(_kind(e) for e in entries if e.is_dir() or not _is_picture(e))
     if not files:
         raise DataError(f"The class folders of {root} hold no pictures (looked for {', '.join(SUFFIXES)}).")
+    skipped.update(["picture outside of class folders"] * sum(_is_picture(e) for e in os.scandir(root)))
+    if skipped := +skipped:
+        said = ", ".join(f"{count:,} {kind}" for kind, count in sorted(skipped.items()))
+        warnings.warn(
+            f"{root}: skipped {said}. Pictures are {root.name}/<class>/<picture> ({', '.join(SUFFIXES)}).",
+            stacklevel=2,
+        )
     labels = np.array([classes.index(name) for name in found], np.int64)
     return Tree(root, tuple(files), np.repeat(labels, counts), classes)
+
+
+def _visible(entry: os.DirEntry) -> bool:
+    return not entry.name.startswith(".")
+
+
+def _is_picture(entry: os.DirEntry) -> bool:
+    return _visible(entry) and entry.name.lower().endswith(SUFFIXES)
+
+
+def _kind(entry: os.DirEntry) -> str:
+    return "folder in a class folder" if entry.is_dir() else f"{Path(entry.name).suffix or 'nameless'} file"
 
 
 def decode(
@@ -82,66 +106,50 @@ def decode(
     cache: Path,
     resize: int | None = None,
     interpolation: str = "bilinear",
+    upright: bool = True,
     name: str = "pictures",
-) -> np.ndarray:
+) -> tuple[np.ndarray, Tree]:
     """Decode every picture of a tree, once: later calls map the cached array into memory.
 
-    A run that was killed goes on where it stopped; of several processes one decodes and the others wait.
+    A run that was killed goes on where it stopped; of several processes one decodes and the others wait. A
+    picture that cannot be decoded is left out, and a warning names it.
 
     Args:
         tree: what to decode.
-        size, resize, interpolation: see :func:`decode_picture`.
+        size, resize, interpolation, upright: see :func:`regnas_core.data.pictures.decode_picture`.
         cache: folder for the decoded array.
         name: first part of the cache file's name.
 
     Returns:
-        uint8 (N, 3, size, size), mapped copy-on-write: changes never reach the file.
+        uint8 (N, 3, size, size), mapped copy-on-write: changes never reach the file; and the tree without the
+        pictures that are left out.
 
     Raises:
-        DataError: files that cannot be decoded, by name; or too little space for the decoded array.
+        DataError: no picture can be decoded; or too little space for the decoded array.
     """
     listing = "\n".join(f"{file} {_bytes(tree.root / file)}" for file in tree.files)
-    key = digest(f"2 {size} {resize} {interpolation}\n{listing}")
-    final = cache / f"{name}-{size}px-{key}.npy"
-    if (images := _mapped(final)) is None:
+    key = digest(f"3 {size} {resize} {interpolation} {upright}\n{listing}")
+    final, shape = cache / f"{name}-{size}px-{key}.npy", (len(tree), 3, size, size)
+    if (images := _mapped(final, shape)) is None:
         cache.mkdir(parents=True, exist_ok=True)
         with FileLock(final.with_suffix(".lock")):
-            if (images := _mapped(final)) is None:  # no other process has finished it meanwhile
-                _decode_into(final, tree, size, resize, interpolation)
+            if (images := _mapped(final, shape)) is None:  # no other process has finished it meanwhile
+                _decode_into(final, tree, size, resize, interpolation, upright)
                 images = np.load(final, mmap_mode="c")
-    return images
-
-
-def decode_picture(
-    path: Path, size: int, resize: int | None = None, interpolation: str = "bilinear"
-) -> np.ndarray:
-    """Decode one picture.
-
-    Args:
-        path: of the file.
-        size: side of the result in pixels.
-        resize: if given (at least ``size``), the shorter side is resized to so many pixels and the centre is
-            cut out, pixel for pixel as torchvision's ``Resize(resize)`` and ``CenterCrop(size)`` do;
-            otherwise a picture of another size is resized to a square as it is.
-        interpolation: one of :data:`INTERPOLATIONS`.
-
-    Returns:
-        uint8 (3, size, size).
-    """
-    from PIL import Image
-
-    method = Image.Resampling[interpolation.upper()]
-    with Image.open(path) as picture:
-        picture = picture.convert("RGB")
-    width, height = picture.size
-    if resize is not None:
-        shorter = min(width, height)
-        width, height = int(resize * width / shorter), int(resize * height / shorter)
-        left, top = round((width - size) / 2), round((height - size) / 2)
-        picture = picture.resize((width, height), method).crop((left, top, left + size, top + size))
-    elif (width, height) != (size, size):
-        picture = picture.resize((size, size), method)
-    return np.asarray(picture).transpose(2, 0, 1)
+    broken = _read_broken(final.with_suffix(".broken"))
+    if not broken:
+        return images, tree
+    kept = [i for i, file in enumerate(tree.files) if file not in broken]
+    said = [f"{file} ({why})" for file, why in broken.items()]
+    what = (
+        f"{len(broken)} of {len(tree)} pictures in {tree.root} cannot be decoded: "
+        + ", ".join(said[:10])
+        + (", …" if len(said) > 10 else "")
+    )
+    if not kept:
+        raise DataError(f"{what}. Repair them.")
+    warnings.warn(f"{what}. They are left out; repair or remove them.", stacklevel=2)
+    return images[: len(kept)], tree.take(np.array(kept))
 
 
 def _bytes(path: Path) -> int:
@@ -151,17 +159,28 @@ def _bytes(path: Path) -> int:
         return -1
 
 
-def _mapped(path: Path) -> np.ndarray | None:
+def _mapped(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
     try:
-        return np.load(path, mmap_mode="c")
-    except (OSError, ValueError, EOFError):  # not there, or truncated
+        images = np.load(path, mmap_mode="c")
+    except Exception:  # not there, truncated, or damaged: NumPy's readers of heads raise anything
         return None
+    return images if images.shape == shape and images.dtype == np.uint8 else None
 
 
-def _decode_into(final: Path, tree: Tree, size: int, resize: int | None, interpolation: str) -> None:
+def _read_broken(path: Path) -> dict[str, str]:
+    """Pictures that could not be decoded, and why."""
+    return json.loads(path.read_text("utf-8")) if path.is_file() else {}
+
+
+def _decode_into(
+    final: Path, tree: Tree, size: int, resize: int | None, interpolation: str, upright: bool
+) -> None:
+    """Write pictures one after another; rows of those that cannot be decoded are left over at the end."""
     part, progress = final.with_suffix(".part"), final.with_suffix(".progress")
-    shape = (len(tree), 3, size, size)
-    done = int(progress.read_text()) if part.exists() and progress.exists() else 0
+    shape, done, broken = (len(tree), 3, size, size), 0, {}
+    if part.exists():
+        with suppress(OSError, ValueError):  # not there, or damaged: from the beginning
+            done, broken = json.loads(progress.read_text("utf-8"))
     needed, free = math.prod(shape) * (not done), shutil.disk_usage(final.parent).free
     if needed > free:  # a mapped file would crash the process where an ordinary one raises
         raise DataError(
@@ -170,37 +189,31 @@ def _decode_into(final: Path, tree: Tree, size: int, resize: int | None, interpo
             "smaller (size) pictures."
         )
     array = np.lib.format.open_memmap(part, "r+" if done else "w+", np.uint8, shape)
-    broken: list[str] = []
 
-    def read(file: str) -> np.ndarray | None:
+    def read(file: str) -> np.ndarray | str:
         try:
-            return decode_picture(tree.root / file, size, resize, interpolation)
-        except (OSError, ValueError, SyntaxError) as error:  # Pillow raises SyntaxError for broken PNGs
-            broken.append(f"{file} ({error})")
-            return None
+            return decode_picture(tree.root / file, size, resize, interpolation, upright)
+        except (
+            Exception
+        ) as error:  # Pillow raises OSError, ValueError, SyntaxError, DecompressionBombError, …
+            return f"{type(error).__name__}: {error}".replace(str(tree.root), tree.root.name)
 
     bar = tqdm(total=len(tree), initial=done, desc=f"decoding {tree.root.name}", unit="picture", leave=False)
     with bar, ThreadPoolExecutor() as pool:
         for start in range(done, len(tree), BLOCK):
             files = tree.files[start : start + BLOCK]
-            for i, picture in enumerate(pool.map(read, files), start):
-                if picture is not None:
-                    array[i] = picture
-            if not broken:
-                array.flush()
-                write_atomically(progress, partial(Path.write_text, data=str(start + len(files))))
+            for i, (file, picture) in enumerate(zip(files, pool.map(read, files), strict=True), start):
+                if isinstance(picture, str):
+                    broken[file] = picture
+                else:
+                    array[i - len(broken)] = picture
+            array.flush()
+            state = json.dumps([start + len(files), broken])
+            write_atomically(progress, partial(Path.write_text, data=state, encoding="utf-8"))
             bar.update(len(files))
     del array
-    progress.unlink(missing_ok=True)
     if broken:
-        part.unlink()
-        raise DataError(
-            f"{len(broken)} of {len(tree)} pictures in {tree.root} cannot be decoded; repair or remove: "
-            + ", ".join(sorted(broken)[:10])
-            + (", …" if len(broken) > 10 else "")
-        )
+        text = json.dumps(broken)
+        write_atomically(final.with_suffix(".broken"), partial(Path.write_text, data=text, encoding="utf-8"))
+    progress.unlink(missing_ok=True)
     os.replace(part, final)
-
-
-def _visible(entry: os.DirEntry) -> bool:
-    return not entry.name.startswith(".")

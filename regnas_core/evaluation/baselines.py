@@ -32,7 +32,7 @@ from ..files import digest, sha256
 from ..resources import data_root
 from ..supernets.archive import read_state_dict
 from ..supernets.supernet import parse_random
-from .evaluator import pick_device
+from .evaluator import arithmetic, pick_device
 
 if TYPE_CHECKING:
     from torchvision.models import WeightsEnum
@@ -186,7 +186,7 @@ def predict(
     starts = range(0, len(images), batch_size)
     for start in tqdm(starts, desc=baseline.name, unit="batch", leave=False) if progress else starts:
         batch = torch.from_numpy(images[start : start + batch_size].copy()).to(device)
-        with torch.no_grad():
+        with torch.no_grad(), arithmetic():
             logits = network(baseline.normalise(batch).contiguous(memory_format=layout))
         if not torch.isfinite(logits).all():
             raise PredictionError(f"The logits of {baseline.name} are not finite: its weights are broken.")

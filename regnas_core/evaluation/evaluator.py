@@ -9,6 +9,7 @@ is arithmetic on the same numbers as running each sub-network by itself, only wi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property, partial
 from time import perf_counter
 
@@ -27,6 +28,7 @@ from .folding import fold
 from .recalibration import Spread, run_together
 from .trie import Node, build_trie, portions
 
+VERSION = 1  # of predictions: raised when the same weights and images come to give others, but for rounding
 PIECE = 32 << 20  # bytes of the widest activation; a system reuses blocks of this size, larger ones come anew
 CANDIDATES = (16, 32, 64, 128, 256, 512, 1024)  # batch sizes that "auto" tries
 
@@ -46,6 +48,7 @@ class Evaluator:
         dtype: of activations in prediction, such as ``torch.bfloat16``; by default the weights'. Statistics
             are always taken, and folded, in the weights' dtype.
         memory: bytes that folded weights may take at a time; a generation is cut into portions of this size.
+        tf32: whether a GPU may round float32 factors to TF32's ten bits, which is faster and less exact.
     """
 
     def __init__(
@@ -58,7 +61,9 @@ class Evaluator:
         batch_size: int | str = 64,
         dtype: torch.dtype | None = None,
         memory: int = 2 << 30,
+        tf32: bool = False,
     ) -> None:
+        self.tf32 = tf32
         self.device = pick_device(device)
         self.net = net.to(self.device)
         self.calibration_images = self._checked(calibration_images)
@@ -93,7 +98,7 @@ class Evaluator:
             RegnasError: ``calibrated`` lacks one of the architectures.
         """
         images = self._resident(images)
-        with crew(self.device) as share_out:
+        with arithmetic(self.tf32), crew(self.device) as share_out:
             if calibrated is None:
                 root = self._calibrated(archs, share_out, progress)
             elif not calibrated.lend(root := self._trie(archs)):
@@ -110,7 +115,7 @@ class Evaluator:
 
         They are those of the weights at this time. Returns what ``predict(..., calibrated=...)`` takes.
         """
-        with crew(self.device) as share_out:
+        with arithmetic(self.tf32), crew(self.device) as share_out:
             return self._calibrated(archs, share_out, progress)
 
     def _classes(self, root: Node, networks: int, images: Tensor, share_out: Map, progress: bool) -> Tensor:
@@ -138,7 +143,7 @@ class Evaluator:
     def extract(self, arch: Arch) -> nn.Sequential:
         """A plain stand-alone network in evaluation mode, its BatchNorm statistics recalibrated."""
         module = self.net.extract(arch)
-        moments = [m for node in self._calibrated([arch]).walk() for m in node.moments]
+        moments = [m for node in self.calibrate([arch]).walk() for m in node.moments]
         norms = [layer for layer in module.modules() if isinstance(layer, nn.BatchNorm2d)]
         for layer, (mean, var) in zip(norms, moments, strict=True):
             layer.running_mean.copy_(mean)
@@ -290,6 +295,24 @@ def pick_device(name: str | torch.device) -> torch.device:
     if device.type == "cuda" and not torch.cuda.is_available():
         raise RegnasError(f"device={name!s}: this PyTorch sees no CUDA device; use 'cpu' or 'auto'.")
     return device
+
+
+def manner(device: str | torch.device, precision: str = "float32") -> str:
+    """How predictions are computed, in a word that names what is kept of them: device kind and so on."""
+    return f"{pick_device(device).type}-{precision}-v{VERSION}"
+
+
+@contextmanager
+def arithmetic(tf32: bool = False) -> Iterator[None]:
+    """For a while, let float32 be float32 on a GPU, too; or let it use TF32, as PyTorch does by default."""
+    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    try:
+        torch.set_float32_matmul_precision("high" if tf32 else "highest")
+        torch.backends.cudnn.allow_tf32 = tf32
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before[0])
+        torch.backends.cudnn.allow_tf32 = before[1]
 
 
 def _batches(n: int, size: int) -> list[slice]:

@@ -24,6 +24,18 @@ class NegativeFlipRate(Metric):
     tensor(0.2500)
     >>> metric.compute_counts()
     FlipCounts(both_correct=1, negative=1, positive=0, both_wrong=2)
+
+    In a validation loop the answers of the model in use, kept from its last run, go along with the images:
+
+    >>> from torch.utils.data import DataLoader, TensorDataset
+    >>> images, labels, kept = torch.eye(4), torch.tensor([0, 1, 2, 3]), torch.tensor([0, 1, 1, 3])
+    >>> network = torch.nn.Linear(4, 4, bias=False)  # stands for the one in training
+    >>> _ = network.weight.data.copy_(torch.eye(4)[[1, 0, 2, 3]])  # which mistakes 0 for 1 and 1 for 0
+    >>> metric.reset()
+    >>> for batch, old, truth in DataLoader(TensorDataset(images, kept, labels), batch_size=3):
+    ...     metric.update(old, network(batch), truth)
+    >>> metric.compute()
+    tensor(0.5000)
     """
 
     is_differentiable = False

@@ -1,7 +1,8 @@
 """Negative-flip tables for anybody's predictions, from files to text and CSV.
 
-Predictions and labels are one column of integer class indices in the same image order, as .npy, .csv or
-.parquet. In every pair the model with the lower Top-1 is the reference (Sec. 3.1).
+Predictions and labels are class indices in the same image order, in any format that
+:func:`regnas_core.flips.tables.read_table` knows. In every pair the model with the lower Top-1 is the
+reference (Sec. 3.1).
 """
 
 from __future__ import annotations
@@ -16,53 +17,33 @@ from numpy.typing import NDArray
 
 from ..errors import PredictionError
 from ..files import distinct_names, write_table
-from .classes import Classes, aligned, class_indices
+from .classes import Classes, aligned, class_indices, predicted_classes
 from .counts import flip_counts, per_class_nfr
+from .tables import read_table
 
 COLUMN_NAMES = ("prediction", "label")
-SUFFIXES = (".npy", ".csv", ".parquet")
 
 
 def read_predictions(path: str | Path, column: str = "prediction") -> NDArray[np.integer]:
     """Reads one model's predicted classes, or the labels.
 
     Args:
-        path: .npy with an (N,) integer array; or .csv / .parquet with one column of integers, or a column
-            named "prediction" or "label" among several. A one-column .csv may lack the header line.
+        path: a file of :func:`regnas_core.flips.tables.read_table` with scores, with one column of class
+            indices, or with a column named "prediction" or "label" among several.
         column: the name preferred where a file has both columns.
 
     Returns:
-        (N,) integer class indices.
+        (N,) integer class indices; of scores, the highest's.
 
     Raises:
         PredictionError: missing, unreadable or empty file, unknown suffix, several columns without one of the
-            two names, missing values, or values that are no class indices. The message names the file.
+            two names, missing values, NaN among scores, or values that are no class indices. The message
+            names the file.
     """
-    path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise PredictionError(f"{path}: unknown suffix {suffix!r}; expected one of {', '.join(SUFFIXES)}")
-    if not path.is_file():
-        raise PredictionError(f"{path}: no such file; expected class indices as {', '.join(SUFFIXES)}")
-    try:
-        if suffix == ".npy":
-            values = np.load(path, allow_pickle=False)
-        else:
-            values = pd.read_parquet(path) if suffix == ".parquet" else _read_csv(path)
-    except (ValueError, OSError, EOFError) as error:
-        raise PredictionError(f"{path}: cannot be read ({error}); expected a whole {suffix} file") from error
-    if suffix == ".npy":
-        return class_indices(values, str(path))
-    return _integers(_one_column(values, path, column), path)
-
-
-def _read_csv(path: Path) -> pd.DataFrame:
-    """Columns of text cells; the first line is a header if it holds anything but numbers."""
-    cells = pd.read_csv(path, header=None, dtype=str, skip_blank_lines=False)
-    first = cells.iloc[0]
-    if pd.to_numeric(first.dropna(), errors="coerce").notna().all():
-        return cells
-    return cells.iloc[1:].set_axis(first.fillna("").str.strip(), axis="columns")
+    table = read_table(path)
+    if table.scores is not None and column == "prediction":
+        return np.concatenate([predicted_classes(block, str(path)) for block in table.scores()])
+    return _integers(_one_column(table.columns, table.path, column), table.path)
 
 
 def _one_column(frame: pd.DataFrame, path: Path, preferred: str) -> pd.Series:
@@ -75,7 +56,7 @@ def _one_column(frame: pd.DataFrame, path: Path, preferred: str) -> pd.Series:
     if len(known) != 1:
         raise PredictionError(
             f"{path}: {frame.shape[1]} columns ({', '.join(map(str, frame.columns[:6]))}); expected one, or "
-            "exactly one named 'prediction' or 'label': for scores per class store the argmax"
+            "exactly one named 'prediction' or 'label': scores per class go into one column of lists, or .npy"
         )
     return frame.iloc[:, known[0]]
 
@@ -90,10 +71,10 @@ def _integers(values: pd.Series, path: Path) -> NDArray[np.integer]:
     if not pd.api.types.is_numeric_dtype(values):
         try:
             values = pd.to_numeric(values)
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             raise PredictionError(f"{path}: {error}; expected integer class indices") from error
     if pd.api.types.is_integer_dtype(values):  # also pandas' nullable integers
-        return class_indices(values.to_numpy(dtype=np.int64), str(path))
+        return class_indices(values.to_numpy(dtype=values.dtype.type), str(path))
     return class_indices(values.to_numpy(), str(path))
 
 

@@ -6,9 +6,11 @@ It knows columns, not where they come from: no experiment, no network, no preset
 from .flips import contingency, flip_gallery
 from .pairs import families, fig1
 from .recipe import fig3
+from .releases import deployment, updates
 from .rewards import chosen
 from .rows import claims, controls, differences, platforms, supernets
 from .scatter import appendix_a, fig2b, fig4a, fig4b
+from .search_strategies import fronts, search_strategies
 from .spaces import laptop, search_spaces
 from .speed import benchmark, growth, racing
 from .strategies import designs
@@ -27,6 +29,7 @@ __all__ = [
     "constraint",
     "contingency",
     "controls",
+    "deployment",
     "designs",
     "differences",
     "families",
@@ -38,6 +41,7 @@ __all__ = [
     "fig5a",
     "fig5b",
     "flip_gallery",
+    "fronts",
     "genes",
     "growth",
     "laptop",
@@ -47,6 +51,8 @@ __all__ = [
     "regimes",
     "save_figure",
     "search_spaces",
+    "search_strategies",
     "searches",
     "supernets",
+    "updates",
 ]

@@ -161,7 +161,7 @@ def label_points(ax: Axes, x: Sequence[float], y: Sequence[float], texts: Sequen
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # points or boxes without a place, which it leaves out
         adjust_text(
-            written, x, y, list(boxes), ax=ax, iter_lim=1000, expand=(1.8, 2.0), force_text=(0.4, 0.6)
+            written, x, y, list(boxes) or None, ax=ax, iter_lim=1000, expand=(1.8, 2.0), force_text=(0.4, 0.6)
         )
 
 

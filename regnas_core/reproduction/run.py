@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from ..flips.report import format_table
 from ..plots.tables import COLOURS, GREY, p_value
 from ..resources import data_root, project_path, versions
 from ..tabular.benchmark import trainings
+from ..workbench.devices import compare_devices
 from ..workbench.workbench import Workbench, open_workbench
 
 
@@ -42,6 +44,7 @@ class Notebook:
         items: the paper's items, as named in figures/<preset>/.
         parameters: names that its cell tagged ``parameters`` sets.
         needs: files under the data root without which it cannot run; what makes them tries to download them.
+            Or, as "package:NAME", packages beyond the extras search and notebooks.
         tables: whether it reads the preset's tabular benchmarks.
         opening, closing: its first text below the title, and its last, in Markdown.
     """
@@ -57,9 +60,18 @@ class Notebook:
 
     def missing(self, preset: str, overrides: dict[str, Any]) -> list[str]:
         """What it needs, but is not there."""
-        files = [str(path) for path in (data_root() / name for name in self.needs) if not path.is_file()]
+        away = [_away(name) for name in self.needs]
         lacks = self.tables and (overrides or not trainings(preset))
-        return [*files, f"a table of {preset} as it is"] if lacks else files
+        return [*filter(None, away), *([f"a table of {preset} as it is"] if lacks else [])]
+
+
+def _away(need: str) -> str | None:
+    """What a notebook needs, as a text, if it is not there."""
+    kind, colon, package = need.partition(":")
+    if kind == "package" and colon:
+        return None if find_spec(package) else f"the package {package} (extra deploy)"
+    path = data_root() / need
+    return None if path.is_file() else str(path)
 
 
 def notebooks() -> list[Notebook]:
@@ -209,6 +221,7 @@ def provenance(bench: Workbench, nb: Notebook, seconds: float) -> dict[str, Any]
             "test": bench.images("test").digest,
         },
         "device": _device(bench),
+        "other_devices": compare_devices(bench.store("test")).to_dict("records"),
         "python": platform.python_version(),
         "versions": versions(),
     }

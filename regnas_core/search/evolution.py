@@ -3,40 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from functools import cache
-from typing import Any
+from collections.abc import Iterable, Iterator
 
-import numpy as np
-import pandas as pd
-from tqdm import tqdm
-
-from ..errors import RegnasError
 from ..spaces.arch import Arch
 from ..spaces.space import Cost, Space
+from .course import ATTEMPTS, Course, SearchResult
 from .rewards import Score
 
 VERSION = 1  # of the searches' random course: logs of another one are not taken for these
-ATTEMPTS = 100  # draws before a search concedes that no new architecture is left
-
-
-@dataclass(frozen=True)
-class SearchResult:
-    """What a search saw.
-
-    Attributes:
-        best: the architecture with the highest score.
-        log: one row an architecture, in the order of evaluation: generation (from 1), origin
-            (random, mutation, crossover), arch, cost, score.
-        archs: the architectures of the log's rows.
-        stopped: why the search ended before its last generation, or None.
-    """
-
-    best: Arch
-    log: pd.DataFrame
-    archs: tuple[Arch, ...]
-    stopped: str | None = None
 
 
 def evolve(
@@ -82,94 +56,81 @@ def evolve(
         InfeasibleError: no architecture satisfies budget and reference.
         RegnasError: a score is not a number, or their count is wrong.
     """
-    rng = np.random.default_rng(seed)
-    given = None if cost is None else cache(cost)
-    cost = given or space.macs
-    limits: dict[str, Any] = {
-        "containing": reference,
-        "max_cost": max_cost,
-        "min_cost": min_cost,
-        "cost": given,
-    }
+    evaluations = population + (generations - 1) * (population - survivors(population, parent_ratio))
+    course = Course(
+        space,
+        score,
+        evaluations=evaluations,
+        seed=seed,
+        max_cost=max_cost,
+        min_cost=min_cost,
+        cost=cost,
+        reference=reference,
+        exclude=exclude,
+        progress=progress,
+    )
+    evolution(
+        course,
+        population=population,
+        parent_ratio=parent_ratio,
+        mutation_ratio=mutation_ratio,
+        mutation_prob=mutation_prob,
+    )
+    return course.result()
+
+
+def evolution(
+    course: Course,
+    *,
+    population: int = 100,
+    parent_ratio: float = 0.25,
+    mutation_ratio: float = 0.5,
+    mutation_prob: float = 0.1,
+) -> None:
+    """:func:`evolve` as a strategy of :func:`regnas_core.search`, until the evaluations are spent."""
+    space, rng = course.space, course.rng
     parents = survivors(population, parent_ratio)
     mutants = round(mutation_ratio * (population - parents))
-    seen = {reference, *exclude}
     alive: list[tuple[float, int, Arch]] = []  # (−score, order, architecture): sorts best first, older first
-    rows: list[dict[str, Any]] = []
-    archs: list[Arch] = []
-    stopped = None
 
-    def pick() -> Arch:
-        return alive[int(rng.integers(len(alive)))][2]
-
-    makers = {
-        "random": lambda: space.sample(rng, **limits),
-        "mutation": lambda: space.mutate(pick(), rng, mutation_prob, **limits),
-        "crossover": lambda: space.crossover(pick(), pick(), rng, **limits),
-    }
-    numbers = range(1, generations + 1)
-    for generation in tqdm(numbers, desc="generation", leave=False) if progress else numbers:
+    generation = 0
+    while course.left:
+        generation += 1
         if generation == 1:
             wanted = ["random"] * population
         else:
             wanted = ["mutation"] * mutants + ["crossover"] * (population - parents - mutants)
-        born = []
+        wanted = wanted[: course.left]
+        born, best = [], [arch for _, _, arch in alive]
+        ways: dict[str, Iterator[Arch]] = {
+            "random": space.samples(rng, **course.limits),
+            "mutation": space.mutants(best, rng, mutation_prob, **course.limits),
+            "crossover": space.crossings(best, rng, **course.limits),
+        }
         for origin in wanted:
             # Relatives cross to what was seen already; then a mutant takes the place, at last a newcomer.
             for way in dict.fromkeys((origin, "mutation", "random") if alive else (origin,)):
                 attempts = ATTEMPTS if way == "random" else space.attempts
-                if (arch := _new(makers[way], seen, attempts)) is not None:
+                if (arch := course.new(ways[way], attempts)) is not None:
                     born.append((arch, way))
                     break
-        if born:
-            scores = _checked(score([arch for arch, _ in born]), len(born))
-            for (arch, origin), value in zip(born, scores, strict=True):
-                alive.append((-value, len(rows), arch))
-                rows.append(
-                    {
-                        "generation": generation,
-                        "origin": origin,
-                        "arch": str(arch),
-                        "cost": cost(arch),
-                        "score": value,
-                    }
-                )
-                archs.append(arch)
-            alive = sorted(alive)[:parents]
+        order = len(course.archs)
+        scores = course.evaluate(born)
+        alive += [
+            (-value, order + i, arch) for i, (value, (arch, _)) in enumerate(zip(scores, born, strict=True))
+        ]
+        alive = sorted(alive)[:parents]
         if len(born) < len(wanted):
-            if space.exhausted(seen, **limits):
-                stopped = f"all {len(archs)} architectures within the limits were evaluated"
-                break
-            stopped = f"generation {generation} found only {len(born)} new architectures of {len(wanted)}"
-            warnings.warn(f"{space.name}: search ended early, {stopped}.", stacklevel=2)
-            break
-    if not archs:
-        raise RegnasError(
-            f"{space.name}: the reference is the only architecture within the constraint and the budget."
-        )
-    log = pd.DataFrame(rows)
-    first: Any = log["score"].idxmax()  # a row's number
-    return SearchResult(archs[int(first)], log, tuple(archs), stopped)
+            if course.exhausted:
+                course.stopped = f"all {len(course.archs)} architectures within the limits were evaluated"
+                return
+            course.stopped = (
+                f"generation {generation} found only {len(born)} new architectures of {len(wanted)}"
+            )
+            warnings.warn(f"{space.name}: search ended early, {course.stopped}.", stacklevel=3)
+            return
 
 
 def survivors(population: int, parent_ratio: float) -> int:
     """How many of a generation go on."""
     return max(1, round(parent_ratio * population))
-
-
-def _new(make: Callable[[], Arch], seen: set[Arch | None], attempts: int) -> Arch | None:
-    """An architecture that was not seen yet, or None where none is found."""
-    for _ in range(attempts):
-        if (arch := make()) not in seen:
-            seen.add(arch)
-            return arch
-    return None
-
-
-def _checked(scores: Iterable[float], expected: int) -> list[float]:
-    scores = [float(s) for s in scores]
-    if len(scores) != expected or not np.isfinite(scores).all():
-        raise RegnasError(
-            f"score() returned {scores[:5]} …; expected {expected} finite numbers, one an architecture."
-        )
-    return scores

@@ -15,6 +15,7 @@ import numpy as np
 from scipy import stats
 
 from ..spaces.arch import Arch
+from .rewards import Score
 
 Gains = Callable[[list[Arch], slice], np.ndarray]  # candidates, images → each image's share of the reward
 
@@ -32,6 +33,8 @@ class Race:
         blocks: ends of the blocks, as shares of the images.
         level: chance to drop a candidate that belongs among the parents, for one candidate at one block;
             0 uses the exact bound alone.
+        final: scores those who stay to the end, as a search without racing would, to the last digit, so that
+            equal ones are ordered alike; by default the mean of their gains.
         work: images that were predicted, over all candidates, and that would have been without racing.
     """
 
@@ -42,8 +45,10 @@ class Race:
     high: float = 1.0
     blocks: Sequence[float] = (0.125, 0.25, 0.5, 1.0)
     level: float = 0.0
+    final: Score | None = None
     work: dict[str, int] = field(default_factory=lambda: {"predicted": 0, "without": 0})
     _bar: np.ndarray | None = None  # gains of the best that were seen, at most `survivors` rows
+    _bar_scores: np.ndarray = field(default_factory=lambda: np.empty(0))
 
     def __call__(self, archs: list[Arch]) -> np.ndarray:
         """Scores (M,); of a candidate that was dropped, its mean so far, but less than any parent's."""
@@ -62,10 +67,14 @@ class Race:
                 break
         self.work["predicted"] += int(seen.sum())
         self.work["without"] += len(archs) * self.images
-        known = gains[alive] if self._bar is None else np.concatenate([self._bar, gains[alive]])
-        self._bar = known[np.argsort(-known.mean(1), kind="stable")[: self.survivors]]
         scores = np.array([row[:n].mean() for row, n in zip(gains, seen, strict=True)])
-        below = np.nextafter(self._bar.mean(1).min(), -np.inf)
+        if self.final is not None and len(alive):
+            scores[alive] = np.fromiter(self.final([archs[i] for i in alive]), float)
+        known = gains[alive] if self._bar is None else np.concatenate([self._bar, gains[alive]])
+        known_scores = np.concatenate([self._bar_scores, scores[alive]])
+        best = np.argsort(-known_scores, kind="stable")[: self.survivors]
+        self._bar, self._bar_scores = known[best], known_scores[best]
+        below = np.nextafter(self._bar_scores.min(), -np.inf)
         return np.where(seen < self.images, np.minimum(scores, below), scores)
 
     def _stays(self, gains: np.ndarray) -> np.ndarray:

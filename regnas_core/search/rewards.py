@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..errors import RegnasError
 from ..spaces.arch import Arch
 
-Score = Callable[[list[Arch]], Iterable[float]]
+Score = Callable[[list[Arch]], Iterable[Any]]  # numbers, or equally many objectives of each
 Rates = TypeVar("Rates", float, NDArray[np.float64])
 REWARDS = {"R0": (1.0, 0.0), "R1": (0.0, 1.0), "R2": (1.0, 1.0)}  # name → (λ1, λ2)
 

@@ -59,6 +59,8 @@ def get_space(name: str, *, tied: bool = False, **options: Any) -> Space:
     True
     """
     factory, fixed = _factory(name)
+    if not isinstance(tied, bool):
+        raise GeneError(f"{name}: option tied={tied!r}: expected true or false.")
     try:
         inspect.signature(factory).bind(name, **fixed, **options)
     except TypeError as error:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from ..errors import GeneError
 
 Config = TypeVar("Config")
+DEEPEST = 1_000  # layers of a stage: each has genes of its own
 
 
 def configure(name: str, default: Config, changes: Mapping[str, Any]) -> Config:
@@ -67,7 +68,9 @@ def check_stages(name: str, widths: Sequence[int], strides: Sequence[int]) -> No
 
 
 def check_choices(name: str, **choices: Sequence[float]) -> None:
-    """Raises a GeneError unless the choices of every gene ascend."""
+    """Raises a GeneError unless the choices of every gene ascend, and depths can be built."""
+    if max(choices.get("depths", (1,))) > DEEPEST:
+        raise GeneError(f"{name}: option depths={choices['depths']!r}: expected at most {DEEPEST} layers.")
     for key, values in choices.items():
         if sorted(set(values)) != list(values):
             raise GeneError(

@@ -55,6 +55,25 @@ class Space(ABC):
     sample = variation.sample
     mutate = variation.mutate
     crossover = variation.crossover
+    near = variation.near
+
+    def samples(self, rng: np.random.Generator, **limits: Any) -> Iterator[Arch]:
+        """Random architectures, without end unless all are known; limits as for :meth:`sample`."""
+        while True:
+            yield self.sample(rng, **limits)
+
+    def mutants(
+        self, parents: Sequence[Arch], rng: np.random.Generator, prob: float = 0.1, **limits: Any
+    ) -> Iterator[Arch]:
+        """Mutants of random parents, without end; limits as for :meth:`mutate`. May be old or equal."""
+        while True:
+            yield self.mutate(parents[int(rng.integers(len(parents)))], rng, prob, **limits)
+
+    def crossings(self, parents: Sequence[Arch], rng: np.random.Generator, **limits: Any) -> Iterator[Arch]:
+        """Crossovers of two random parents, without end; limits as for :meth:`crossover`."""
+        while True:
+            a, b = (parents[int(rng.integers(len(parents)))] for _ in range(2))
+            yield self.crossover(a, b, rng, **limits)
 
     @abstractmethod
     def steps(self, arch: Arch) -> tuple[st.Step, ...]:
@@ -151,6 +170,10 @@ class Space(ABC):
     def exhausted(self, seen: Container[Arch | None], **limits: Any) -> bool:
         """Whether all architectures within limits (of :meth:`sample`) are in ``seen``, as far as is known."""
         return False
+
+    def listed(self, **limits: Any) -> list[Arch] | None:
+        """All architectures within limits (of :meth:`sample`); None where that takes long to know."""
+        return None
 
     # ── what an architecture costs and uses ──────────────────────────────────────────────────────
     def macs(self, arch: Arch) -> int:

@@ -21,6 +21,7 @@ from .space import Space
 from .steps import Shape, Step
 
 LISTED = 50_000  # networks of a tied space that are looked through to draw from
+BATCH = 256  # relatives drawn at a time
 
 
 class TiedSpace(Space):
@@ -92,9 +93,21 @@ class TiedSpace(Space):
             return super().sample(rng, **limits)
         return self._every[inside[int(rng.random() * len(inside))]]
 
+    def samples(self, rng: np.random.Generator, **limits: Any) -> Iterator[Arch]:
+        """As in any space; of listed networks each comes once."""
+        inside = self._listed(**limits)
+        if inside is None or not len(inside):
+            yield from super().samples(rng, **limits)
+        else:
+            yield from (self._every[row] for row in rng.permutation(inside))
+
     def exhausted(self, seen: Container[Arch | None], **limits: Any) -> bool:
         inside = self._listed(**limits)
         return inside is not None and all(self._every[row] in seen for row in inside)
+
+    def listed(self, **limits: Any) -> list[Arch] | None:
+        inside = self._listed(**limits)
+        return None if inside is None else [self._every[row] for row in inside]
 
     def _listed(
         self,
@@ -159,6 +172,59 @@ class TiedSpace(Space):
                 values[slot] = other[slot] if taken & 1 else values[slot]
                 taken >>= 1
         return variation.settled(self.canonical(values), a, rng, allowed)
+
+    def mutants(
+        self, parents: Sequence[Arch], rng: np.random.Generator, prob: float = 0.1, **limits: Any
+    ) -> Iterator[Arch]:
+        """As in any space; where all networks within the limits are listed, many at a time.
+
+        There a mutant outside the limits is dropped, and one that is its parent.
+        """
+        if (inside := self._listed(**limits)) is None:
+            yield from super().mutants(parents, rng, prob, **limits)
+            return
+        own, counts = self.grid(parents), np.array([len(gene.drawn) for gene in self.genes])
+        while True:
+            base = own[rng.integers(len(own), size=BATCH)]
+            drawn = self._drawn[np.arange(len(counts)), rng.integers(counts, size=base.shape)]
+            child = np.where(rng.random(base.shape) < prob, drawn, base)
+            yield from self._kept(child, (child != base).any(1), inside) or parents[:1]
+
+    def crossings(self, parents: Sequence[Arch], rng: np.random.Generator, **limits: Any) -> Iterator[Arch]:
+        """As :meth:`mutants`, of two parents each."""
+        if (inside := self._listed(**limits)) is None:
+            yield from super().crossings(parents, rng, **limits)
+            return
+        own = self.grid(parents)
+        while True:
+            a, b = own[rng.integers(len(own), size=(2, BATCH))]
+            child = np.where(rng.random(a.shape) < 0.5, a, b)
+            yield from self._kept(child, (child != a).any(1) & (child != b).any(1), inside) or parents[:1]
+
+    def _kept(self, genes: NDArray[np.int8], new: NDArray[np.bool_], inside: NDArray[np.int64]) -> list[Arch]:
+        """Those of genes (B, genes) that are new and within the limits."""
+        rows = self._row[genes[new] @ self._radix]
+        return [self._every[row] for row in rows[np.isin(rows, inside)]]
+
+    @cached_property
+    def _drawn(self) -> NDArray[np.int8]:
+        """Places of what each gene may be, (genes, most choices), filled up with 0."""
+        places = [[gene.choices.index(value) for value in gene.drawn] for gene in self.genes]
+        most = max(map(len, places))
+        return np.array([row + [0] * (most - len(row)) for row in places], np.int8)
+
+    @cached_property
+    def _radix(self) -> NDArray[np.int64]:
+        """Weights of genes in a number of its own for each network."""
+        counts = [len(gene.choices) for gene in self.genes]
+        return np.cumprod([1, *counts[:-1]])
+
+    @cached_property
+    def _row(self) -> NDArray[np.int64]:
+        """Place of each network in the list, by that number."""
+        rows = np.full(prod(len(gene.choices) for gene in self.genes), -1)
+        rows[self._table[1] @ self._radix] = np.arange(len(self._every))
+        return rows
 
     def size(self, containing: Arch | None = None) -> int:
         if containing is None or self.by_genes:

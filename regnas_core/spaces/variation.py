@@ -180,6 +180,38 @@ def crossover(
     return settled(_build(space, containing, choose), a, rng, limits)
 
 
+def near(
+    space: Decisions,
+    values: Sequence[Value | None],
+    rng: np.random.Generator,
+    anchor: Arch,
+    *,
+    containing: Arch | None = None,
+    max_cost: float | None = None,
+    min_cost: float | None = None,
+    cost: Cost | None = None,
+) -> Arch:
+    """The architecture of one's own choices, or of the nearest allowed ones.
+
+    Outside the window it is moved towards ``anchor``, gene by gene in random order, until it fits.
+
+    Args:
+        space: where to build.
+        values: one a gene; None draws it.
+        rng: source of randomness.
+        anchor: an architecture that satisfies all limits.
+        containing, max_cost, min_cost, cost: as for :func:`sample`.
+    """
+    limits = Limits(space, containing, max_cost, min_cost, cost)
+    check_parent(anchor, limits)
+
+    def choose(slot: int, domain: tuple[Value, ...]) -> Value:
+        value = values[slot]
+        return _pick(rng, domain) if value is None else min(domain, key=lambda allowed: abs(allowed - value))
+
+    return settled(_build(space, containing, choose), anchor, rng, limits)
+
+
 def check_parent(arch: Arch, limits: Limits) -> None:
     """Raises an InfeasibleError unless a parent contains the reference."""
     if limits.containing is not None and not limits.space.contains(arch, limits.containing):

@@ -88,7 +88,9 @@ def train_network(
     run_epochs(own, images, recipe, step, run, Path(workdir))
     final = {name: w.detach().cpu() for name, w in weights.items()}
     about = {key: run[key] for key in ("arch", "start", "images", "objective")}
-    return replace(net, weights=final, info={**(info or {}), **about, "recipe": used})
+    seen = images.fingerprints if net.trained_on is None else np.union1d(net.trained_on, images.fingerprints)
+    info = {**(info or {}), **about, "recipe": used}
+    return replace(net, weights=final, info=info, trained_on=np.sort(seen))
 
 
 class Teacher(nn.Module):

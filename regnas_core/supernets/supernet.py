@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from ..download import fetch
@@ -22,7 +22,8 @@ from ..spaces.space import Space
 from .archive import read_state_dict
 from .layers import Norm, batch_statistics, bind, module, run
 
-FORMAT = "regnas-supernet/1"
+FORMAT, UNSEALED = "regnas-supernet/2", "regnas-supernet/1"  # of earlier versions, without a checksum
+TRAINED_ON = "trained_on"  # in a checkpoint, beside the weights: int64, of the same bits
 PACKAGED = Path(__file__).parent / "checkpoints"  # <space>-<training>.safetensors
 
 
@@ -35,6 +36,8 @@ class SuperNet:
         weights: tensor name → tensor, of the largest sub-network.
         mean, std: per-channel normalisation of images scaled to [0, 1].
         info: where the weights come from (preset, seed, data set, command), as plain data.
+        trained_on: fingerprints of the pictures that they were trained on (:mod:`regnas_core.data.copies`),
+            uint64, ascending; None where that is not known.
     """
 
     space: Space
@@ -42,6 +45,7 @@ class SuperNet:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     info: dict = field(default_factory=dict)
+    trained_on: np.ndarray | None = field(default=None, repr=False)
 
     @property
     def device(self) -> torch.device:
@@ -75,11 +79,13 @@ class SuperNet:
 
     def digest(self) -> str:
         """16 hexadecimal digits that name these weights."""
-        tensors = (part for name in sorted(self.weights) for part in (name, as_array(self.weights[name])))
-        return digest(f"{self.space.identity} {self.mean} {self.std}", *tensors)
+        return _checksum(self.weights, f"{self.space.identity} {self.mean} {self.std}")
 
     def save(self, path: str | Path) -> Path:
         """Write a safetensors checkpoint atomically; what :func:`load_supernet` reads."""
+        tensors = {name: w.detach().cpu().contiguous() for name, w in self.weights.items()}
+        if self.trained_on is not None:
+            tensors[TRAINED_ON] = torch.from_numpy(self.trained_on.view(np.int64))
         head = {
             "space": self.space.name,
             "options": self.space.options,
@@ -87,9 +93,14 @@ class SuperNet:
             "std": self.std,
             "info": self.info,
         }
-        tensors = {name: w.detach().cpu().contiguous() for name, w in self.weights.items()}
-        meta = {"format": FORMAT, "regnas": json.dumps(head)}
-        return write_atomically(path, lambda part: save_file(tensors, part, meta))
+        whole = {**head, "checksum": _checksum(tensors, json.dumps(head))}
+        meta = {"format": FORMAT, "regnas": json.dumps(whole)}
+        return write_atomically(path, lambda part: part.write_bytes(save(tensors, meta)))
+
+
+def _checksum(tensors: dict[str, Tensor], *about: str) -> str:
+    """16 hexadecimal digits that name tensors, their names included."""
+    return digest(*about, *(part for name in sorted(tensors) for part in (name, as_array(tensors[name]))))
 
 
 def as_array(weight: Tensor) -> np.ndarray:
@@ -230,11 +241,13 @@ def _read_checkpoint(path: Path, space: Space) -> SuperNet:
         raise CheckpointError(
             f"{path} is truncated or no safetensors file ({error}). Copy or make it again."
         ) from None
-    if meta.get("format") != FORMAT:
+    if meta.get("format") not in (FORMAT, UNSEALED):
         raise CheckpointError(
             f"{path} is a safetensors file, but no super-network of this package ({FORMAT})."
         )
-    head = json.loads(meta["regnas"])
+    head, checksum = _head(meta, path)
+    whole = meta["format"] == UNSEALED or checksum == _checksum(tensors, json.dumps(head))
+    seen = tensors.pop(TRAINED_ON, None)
     found = {name: tuple(w.shape) for name, w in tensors.items()}
     made_for = _trained_for(head["space"], head["options"])
     if made_for != _trained_for(space.name, space.options) or found != space.tensors:
@@ -244,7 +257,25 @@ def _read_checkpoint(path: Path, space: Space) -> SuperNet:
             f"differ{': ' if wrong else ''}{', '.join(wrong[:2])}). "
             "Give the checkpoint of this super-network, or the options that it was trained with."
         )
-    return SuperNet(space, tensors, tuple(head["mean"]), tuple(head["std"]), head["info"])
+    if not whole or {len(head["mean"]), len(head["std"])} != {space.input_shape(space.smallest)[0]}:
+        raise CheckpointError(
+            f"{path} is damaged: its checksum is another, or mean and std do not fit. Copy or make it again."
+        )
+    trained_on = None if seen is None else seen.numpy().view(np.uint64)
+    return SuperNet(space, tensors, tuple(head["mean"]), tuple(head["std"]), head["info"], trained_on)
+
+
+def _head(meta: dict[str, str], path: Path) -> tuple[dict, str | None]:
+    """What a checkpoint says of itself, and its checksum."""
+    try:
+        head = dict(json.loads(meta["regnas"]))
+        moments = [float(value) for value in (*head["mean"], *head["std"])]
+        named = isinstance(head["space"], str) and isinstance(head["options"], dict)
+        if not (named and isinstance(head["info"], dict) and np.isfinite(moments).all()):
+            raise ValueError("a value of another kind")
+        return head, head.pop("checksum", None)
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path} has a damaged head ({error!r}). Copy or make it again.") from None
 
 
 def _trained_for(name: str, options: dict) -> str:

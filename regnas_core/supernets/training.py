@@ -9,6 +9,7 @@ The loop around the steps (:func:`run_epochs`) is that of single networks, too.
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -122,7 +123,9 @@ def train_supernet(
         DataError: fewer images than a batch.
     """
     weights = trainable(random_weights(space, recipe.seed), device)
-    net = SuperNet(space, weights, tuple(mean), tuple(std), {**(info or {}), "images": images.digest})
+    about = {**(info or {}), "images": images.digest, "classes": list(images.classes)}
+    about["shape"] = list(images.images.shape[1:])
+    net = SuperNet(space, weights, tuple(mean), tuple(std), about, np.sort(images.fingerprints))
 
     def step(x: Tensor, y: Tensor, rng: np.random.Generator) -> Tensor:
         return sandwich_step(net, x, y, recipe.random_nets, rng)
@@ -236,9 +239,14 @@ def _resume(
     """Load the state in ``path``, if any; returns the log of the epochs that are done."""
     if not path.exists():
         return []
+    steps = schedule.total_steps
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        found, log = state["run"], state["log"]
+        found, log = dict(state["run"]), [[int(epoch), *map(float, row)] for epoch, *row in state["log"]]
+        if found == run:
+            _restore(state, weights, optimizer, schedule)
+            if schedule.last_epoch * run["epochs"] != len(log) * steps:
+                raise ValueError("a schedule of another length")
     except Exception as error:  # whatever a file that is no such state makes torch raise
         raise CheckpointError(
             f"{path} is not the state of a training ({type(error).__name__}). Remove it."
@@ -248,13 +256,22 @@ def _resume(
         raise CheckpointError(
             f"{path} belongs to another run ({', '.join(changed)} differ). Remove it or use another workdir."
         )
+    _write_log(path.parent, log, loss_name)  # the run may have been killed between the two files
+    return log
+
+
+def _restore(state: dict, weights: dict[str, Tensor], optimizer, schedule) -> None:
+    shapes = {name: value.shape for name, value in state["weights"].items()}
+    if shapes != {name: w.shape for name, w in weights.items()}:
+        raise ValueError("weights of another network")
     with torch.no_grad():
         for name, value in state["weights"].items():
             weights[name].copy_(value)
     optimizer.load_state_dict(state["optimizer"])
     schedule.load_state_dict(state["schedule"])
-    _write_log(path.parent, log, loss_name)  # the run may have been killed between the two files
-    return log
+    momenta = ((w, kept.get("momentum_buffer")) for w, kept in optimizer.state.items())
+    if any(momentum is not None and momentum.shape != w.shape for w, momentum in momenta):
+        raise ValueError("momenta of another network")
 
 
 def _save(
@@ -267,7 +284,8 @@ def _save(
         "optimizer": optimizer.state_dict(),
         "schedule": schedule.state_dict(),
     }
-    write_atomically(workdir / "training.pt", lambda part: torch.save(state, part))
+    torch.save(state, written := io.BytesIO())  # to a full disk it would raise errors that do not say so
+    write_atomically(workdir / "training.pt", lambda part: part.write_bytes(written.getbuffer()))
     _write_log(workdir, log, loss_name)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -19,7 +19,7 @@ from ..search.rewards import check_reference, reward_weights
 from ..search.rewards import reward as combined
 from ..spaces.arch import Arch
 from ..spaces.tied import TiedSpace
-from .bits import Bits, count, pack, unpack
+from .bits import Bits, count, pack, unpack, words
 from .format import SPLITS, Contents, read, read_header
 
 Rates = NDArray[np.float64]
@@ -37,7 +37,7 @@ class Lookup:
     def __init__(self, values: Rates, row: Callable[[Arch], int], limit: int | None = None) -> None:
         self.looked_up, self._values, self._row, self._limit = 0, values, row, limit
 
-    def __call__(self, archs: Iterable[Arch]) -> list[float]:
+    def __call__(self, archs: Iterable[Arch]) -> list[Any]:
         rows = [self._row(arch) for arch in archs]
         if self._limit is not None and self.looked_up + len(rows) > self._limit:
             raise RegnasError(
@@ -45,7 +45,7 @@ class Lookup:
                 "Let it evaluate fewer networks, or raise limit."
             )
         self.looked_up += len(rows)
-        return [float(self._values[row]) for row in rows]
+        return self._values[rows].tolist()
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +109,15 @@ class TabularBenchmark:
             ) from None
 
     # ── images ───────────────────────────────────────────────────────────────────────────────────
+    def first(self, images: int) -> TabularBenchmark:
+        """The same networks on the first so many images of each split (all, where there are fewer)."""
+        kept = pack(np.ones((1, images), bool))
+        short = {split: labels[:images] for split, labels in self._labels.items()}
+        bits = {
+            split: bits[:, : words(images)] & kept[:, : bits.shape[1]] for split, bits in self._bits.items()
+        }
+        return replace(self, _bits=bits, _labels=short)
+
     def labels(self, split: Split) -> NDArray[np.integer[Any]]:
         """True classes (N,)."""
         return self._labels[_known(split)]
@@ -132,6 +141,16 @@ class TabularBenchmark:
         """NFR of every network with ``reference`` for φ1, a fraction of the images: (M,)."""
         bits, row = self._bits[_known(split)], self.row(reference)
         return (self._counts[split][row] - count(bits & bits[row])) / len(self._labels[split])
+
+    def class_nfr(self, reference: Arch, split: Split) -> Rates:
+        """NFR within each class, a fraction of its images: (M, classes); 0 for a class without images."""
+        bits, labels = self._bits[_known(split)], self._labels[split]
+        own = bits[self.row(reference)]
+        rates = np.zeros((len(self), int(labels.max()) + 1))
+        for c in np.unique(labels):
+            of_class = pack((labels == c)[np.newaxis])[0]
+            rates[:, c] = count(own & of_class & ~bits) / (labels == c).sum()
+        return rates
 
     def rates(
         self,
@@ -175,15 +194,21 @@ class TabularBenchmark:
         reference: Arch | None = None,
         *,
         limit: int | None = None,
+        parts: bool = False,
     ) -> Lookup:
-        """A score for :func:`regnas_core.evolve`: the reward on the search split.
+        """A score for :func:`regnas_core.search`: the reward on the search split.
 
         Args:
             reward: ``"R0"``, ``"R1"``, ``"R2"``, or (λ1, λ2).
             reference: φ1 of the flips; R0 does without.
             limit: look-ups that are allowed; more raise a RegnasError.
+            parts: whether scores are the two terms, (λ1 · Top-1, −λ2 · NFR), of which the reward is the sum.
         """
-        return Lookup(self.rewards(reward, reference), self.row, limit)
+        whole = self.rewards(reward, reference)
+        if not parts:
+            return Lookup(whole, self.row, limit)
+        gain = reward_weights(reward)[0] * self.top1("search")
+        return Lookup(np.column_stack([gain, whole - gain]), self.row, limit)
 
     def containing(self, reference: Arch) -> NDArray[np.bool_]:
         """Which networks contain all weights of ``reference``, A_t of the paper: (M,)."""
@@ -252,8 +277,10 @@ def _known(split: str) -> Split:
 
 
 def stamp(info: dict[str, Any]) -> str:
-    """What right and wrong depend on, as one word: digests of weights and images, and settings."""
+    """What right and wrong depend on, as one word: digests of weights and images, settings, and version."""
     parts = {key: info[key] for key in ("weights", "calibration", "images", "precision")}
+    if (version := info.get("evaluator", 1)) != 1:  # the first tables do not say
+        parts["evaluator"] = version
     return digest(json.dumps(parts, sort_keys=True))
 
 

@@ -87,10 +87,10 @@ def read(path: Path) -> Contents:
             split: _bits(arrays[f"right_{split}"], len(arrays["macs"]), len(labels[split]))
             for split in SPLITS
         }
-        assert isinstance(space, TiedSpace)
-        return Contents(
-            space, arrays["genes"], arrays["macs"], arrays["params"], bits, labels, header["info"]
-        )
+        costs = arrays["macs"], arrays["params"]
+        contents = Contents(space, arrays["genes"], *costs, bits, labels, dict(header["info"]))  # type: ignore[arg-type]
+        _check(contents)
+        return contents
     except (DataError, GeneError):
         raise
     except Exception as error:  # a damaged file can fail anywhere
@@ -113,6 +113,24 @@ def read_header(path: Path) -> dict[str, Any]:
         raise DataError(
             f"{path} is no table ({type(error).__name__}: {error}). Copy or make it again."
         ) from None
+
+
+def _check(contents: Contents) -> None:
+    """Raises a ValueError unless networks, costs and labels fit together."""
+    space, grid = contents.space, contents.grid
+    choices = np.array([len(gene.choices) for gene in space.genes])
+    costs, labels = (contents.macs, contents.params), tuple(contents.labels.values())
+    arrays: tuple[NDArray[Any], ...] = (grid, *costs, *labels)
+    if not all(a.dtype.kind in "iu" for a in arrays) or grid.dtype != np.int8:
+        raise ValueError("arrays of another type")
+    if not len(grid) or grid.shape[1:] != choices.shape or {a.shape for a in costs} != {grid.shape[:1]}:
+        raise ValueError(f"genes {grid.shape} and costs {costs[0].shape}, {costs[1].shape} do not fit")
+    if any(a.ndim != 1 or not len(a) for a in labels) or (grid < 0).any() or (grid >= choices).any():
+        raise ValueError("labels or genes out of range")
+    for row in (0, len(grid) - 1):
+        values = [gene.choices[i] for gene, i in zip(space.genes, grid[row], strict=True)]
+        if space.macs(space.canonical(values)) != contents.macs[row]:
+            raise ValueError(f"network {row} has other MACs in {space.identity}")
 
 
 def _bits(packed: NDArray[np.uint8], networks: int, images: int) -> Bits:

@@ -16,6 +16,7 @@ from ..data.datasets import Dataset, ImageSet
 from ..data.sources import IMAGENET_ENDS
 from ..errors import DataError
 from ..evaluation.baselines import CLASSES, Baseline, check_baseline, load_baseline, predict
+from ..evaluation.evaluator import manner
 from .store import PredictionStore
 from .workbench import Workbench, open_data
 
@@ -80,9 +81,9 @@ def _test_images(bench: Workbench, size: int, resize: int, interpolation: str) -
 
 def _kept(bench: Workbench, baseline: Baseline, images: ImageSet) -> np.ndarray:
     """The baseline's predictions (N,) out of the store; run if they are not there."""
-    made_of = f"{baseline.digest()}-{images.digest}"
+    made_of = f"{baseline.digest()}-{images.digest}-{manner(bench.preset.device)}"
     store = PredictionStore(bench.runs.parent / "predictions" / made_of, len(images))
-    if baseline.name not in store:
+    if store.missing([baseline.name]):
         batch_size = bench.preset.evaluation.batch_size  # "auto" is for sub-networks
         sizes = {} if batch_size == "auto" else {"batch_size": batch_size}
         classes = predict(baseline, images.images, bench.preset.device, **sizes, progress=True)

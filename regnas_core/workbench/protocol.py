@@ -8,18 +8,22 @@ from __future__ import annotations
 import json
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from ..costs.cost import unit
-from ..errors import RegnasError
+from ..errors import DataError, RegnasError
 from ..evaluation.trie import Node
 from ..files import digest, write_table
 from ..flips.right import negative_flips
-from ..search.evolution import VERSION, SearchResult, evolve, survivors
+from ..search.course import SearchResult
+from ..search.evolution import VERSION, survivors
 from ..search.racing import Race
 from ..search.rewards import Score, check_reference, reward, reward_weights
+from ..search.strategies import search
 from ..spaces.arch import Arch
 from ..spaces.space import Space
 from .presets import SearchSection
@@ -41,7 +45,7 @@ def run_search(
     label: str | None = None,
     score: Score | None = None,
 ) -> SearchResult:
-    """Run a preset's evolution; the log, with Top-1 and NFR on the search images, is kept in its ``runs``.
+    """Run a preset's search; the log, with Top-1 and NFR on the search images, is kept in its ``runs``.
 
     A search that was run before is read from there, unless the preset says ``recompute``; a killed one goes
     on from the stored predictions. With ``search.racing`` in the preset, the log has no Top-1 and NFR of
@@ -84,7 +88,8 @@ def run_search(
         score = (get_score if looks_up else get_race)(bench, weights, reference, seed)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*search ended early")  # the log says so
-        result = evolve(
+        result = _search(
+            protocol,
             bench.space,
             score,
             seed=seed,
@@ -93,11 +98,6 @@ def run_search(
             cost=None if cost == "macs" else bench.cost(cost),
             reference=reference if cas else None,
             exclude=() if reference is None else (reference,),
-            generations=protocol.generations,
-            population=protocol.population,
-            parent_ratio=protocol.parent_ratio,
-            mutation_ratio=protocol.mutation_ratio,
-            mutation_prob=protocol.mutation_prob,
             progress=bench.table is None,
         )
     log, part = result.log, bench.searched(seed)
@@ -112,6 +112,15 @@ def run_search(
     return result
 
 
+def _search(protocol: SearchSection, space: Space, score: Score, **limits: Any) -> SearchResult:
+    """By the preset's strategy, with as many evaluations as it says."""
+    population, ratio = protocol.population, protocol.parent_ratio
+    generations = population + (protocol.generations - 1) * (population - survivors(population, ratio))
+    names = ("population", "parent_ratio", "mutation_ratio", "mutation_prob")
+    own = {name: getattr(protocol, name) for name in names} if protocol.strategy == "evolution" else {}
+    return search(space, score, protocol.strategy, protocol.evaluations or generations, **limits, **own)
+
+
 def _settings(protocol: SearchSection) -> list:
     """What of a preset's protocol a search depends on, beside its budget."""
     own = {"reference_mmacs", "target_mmacs", "sweep", "platforms", "ratios"}
@@ -119,10 +128,17 @@ def _settings(protocol: SearchSection) -> list:
 
 
 def _read(space: Space, path: Path) -> SearchResult:
-    """A search that was run before."""
-    log = pd.read_parquet(path)
-    archs = tuple(map(space.parse, log["arch"]))
-    return SearchResult(archs[int(log["score"].idxmax())], log, archs)
+    """A search that was run before.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    try:
+        log = pd.read_parquet(path)
+        archs = tuple(map(space.parse, log["arch"]))
+        return SearchResult(archs[int(log["score"].idxmax())], log, archs)
+    except (pa.ArrowException, OSError, LookupError, TypeError, ValueError) as error:
+        raise DataError(f"{path} cannot be read ({error}). Delete it: the search is run again.") from None
 
 
 def get_score(
@@ -166,10 +182,12 @@ def get_race(
     top1_weight, nfr_weight = reward_weights(weights)
     ref = np.zeros(len(search), bool) if reference is None else bench.correct([reference], "search")[0]
     held: dict[Arch, Node] = {}  # a generation's statistics
+    gain = (0.0, top1_weight, -nfr_weight)  # of an image: wrong in both, right, a negative flip
 
     def predict(archs: list[Arch], part: slice) -> np.ndarray:
         store = bench.store("search", part)
-        if missing := [arch for arch in archs if str(arch) not in store]:
+        names = set(store.missing(map(str, archs)))
+        if missing := [arch for arch in archs if str(arch) in names]:
             if not held.keys() >= set(missing):
                 held.clear()
                 held.update(dict.fromkeys(missing, bench.evaluator.calibrate(missing, progress=True)))
@@ -196,7 +214,8 @@ def get_race(
         gains,
         len(search),
         survivors=survivors(protocol.population, protocol.parent_ratio),
-        low=min(0.0, -nfr_weight),
-        high=max(0.0, top1_weight),
+        low=min(gain),
+        high=max(gain),
         level=protocol.racing if level is None else level,
+        final=get_score(bench, weights, reference, seed),
     )

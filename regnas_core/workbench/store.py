@@ -2,13 +2,20 @@
 
 A sub-network is run once for a set of weights and images. What is kept is its predicted classes;
 every metric, reward, interval and figure is arithmetic on them.
+
+A store is a folder of shards, Parquet files that are written once, whole, and never changed: any number of
+processes may add to it and read it. Of each shard the names of its networks are held in memory; their
+predictions stay on the disk until they are asked for, and are checked by their checksums then.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import pyarrow as pa
@@ -17,58 +24,147 @@ import pyarrow.parquet as pq
 from ..errors import DataError
 from ..files import digest, write_atomically
 
+FORMAT = "regnas-predictions/2"
+GROUP = 16  # networks of a shard that are read at a time
+READING = (pa.ArrowException, OSError, LookupError, TypeError, ValueError)  # what a damaged file can raise
+
 
 class PredictionStore:
-    """Predicted classes of sub-networks on one image set, as Parquet shards in one folder.
+    """Predicted classes of sub-networks on one image set.
 
     Args:
-        folder: where the shards lie; its name should identify weights, calibration and images.
+        folder: where the shards lie. Its name identifies all that predictions depend on; it is written into
+            every shard, and shards of another name are refused.
         images: number of images N.
+
+    Raises:
+        DataError: a shard is damaged, or is not of this store; with what to do.
     """
 
     def __init__(self, folder: str | Path, images: int) -> None:
         self.folder, self.images = Path(folder), images
-        self._rows: dict[str, np.ndarray] = {}
-        for shard in sorted(self.folder.glob("[!.]*.parquet")):  # not what a killed writer left
-            self._rows.update(self._load(shard))
+        self._places: dict[str, tuple[Path, int]] = {}  # network → its shard, and its row there
+        self._seen: set[Path] = set()
+        self._look()
 
     def __contains__(self, key: str) -> bool:
-        return key in self._rows
+        return key in self._places
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._places)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def missing(self, keys: Iterable[str]) -> list[str]:
+        """Those of ``keys`` that are not stored, not even by another process in the meantime."""
+        keys = list(dict.fromkeys(keys))
+        if any(key not in self for key in keys):
+            self._look()
+        return [key for key in keys if key not in self]
 
     def write(self, keys: Sequence[str], classes: np.ndarray) -> None:
-        """Keep the predictions (M, N) of M sub-networks, named by ``keys``, as one shard."""
+        """Keep the predictions (M, N) of M sub-networks, named by ``keys``, as one shard.
+
+        Raises:
+            DataError: another shape.
+            WriteError: the disk is full, or the folder read-only.
+        """
         if classes.shape != (len(keys), self.images):
             raise DataError(f"Predictions have shape {classes.shape}; expected ({len(keys)}, {self.images}).")
         compact = classes.astype(np.uint16 if classes.max(initial=0) > 255 else np.uint8)
-        table = pa.table({"arch": list(keys), "classes": [row.tobytes() for row in compact]})
-        table = table.replace_schema_metadata({"dtype": compact.dtype.str})
-        name = digest("\n".join(keys))
-        write_atomically(
-            self.folder / f"{name}.parquet", lambda part: pq.write_table(table, part, compression="zstd")
-        )
-        self._rows.update(zip(keys, compact, strict=True))
+        rows = [row.tobytes() for row in compact]
+        checks = [_checksum(key, compact.dtype, row) for key, row in zip(keys, rows, strict=True)]
+        table = pa.table({"arch": list(keys), "crc32": pa.array(checks, pa.uint32()), "classes": rows})
+        about = {"format": FORMAT, "of": self.folder.name, "images": str(self.images)}
+        table = table.replace_schema_metadata({**about, "dtype": compact.dtype.str})
+        path = self.folder / f"{digest(chr(10).join(keys))}.parquet"
+        if not path.exists():  # of these very networks, by another process: what it read, all read
+            write_atomically(path, lambda part: _write(table, part))
+        self._add(path, keys)
 
     def read(self, keys: Sequence[str]) -> np.ndarray:
-        """Predictions (M, N), unsigned integers, of M stored sub-networks."""
-        return np.stack([self._rows[key] for key in keys])
+        """Predictions (M, N), unsigned integers, of M stored sub-networks.
 
-    def _load(self, shard: Path) -> dict[str, np.ndarray]:
+        Raises:
+            DataError: a shard is damaged, or gone.
+        """
+        wanted: dict[Path, dict[str, int]] = defaultdict(dict)
+        for key in keys:
+            shard, row = self._places[key]
+            wanted[shard][key] = row
+        found: dict[str, np.ndarray] = {}
+        for shard, rows in wanted.items():
+            found |= self._rows(shard, rows)
+        return np.stack([found[key] for key in keys])
+
+    # ── shards ───────────────────────────────────────────────────────────────────────────────────
+    def _look(self) -> None:
+        """Add the shards that are new."""
+        for shard in sorted(self.folder.glob("[!.]*.parquet")):  # not what a killed writer left
+            if shard not in self._seen:
+                with self._opened(shard) as file:
+                    self._add(shard, file.read(["arch"])["arch"].to_pylist())
+
+    def _add(self, shard: Path, keys: Sequence[str]) -> None:
+        self._seen.add(shard)
+        for row, key in enumerate(keys):
+            self._places.setdefault(key, (shard, row))
+
+    @contextmanager
+    def _opened(self, shard: Path) -> Iterator[pq.ParquetFile]:
+        """The shard's file, if it is of this store; whatever is wrong with it becomes a DataError."""
         try:
-            table = pq.read_table(shard)
-            dtype = np.dtype(table.schema.metadata[b"dtype"].decode())
-            rows = [np.frombuffer(row, dtype) for row in table["classes"].to_pylist()]
-        except (pa.ArrowInvalid, KeyError, TypeError, OSError) as error:
+            with pq.ParquetFile(shard, page_checksum_verification=True) as file:
+                about = {k.decode(): v.decode() for k, v in (file.schema_arrow.metadata or {}).items()}
+                self._check(shard, about)
+                yield file
+        except DataError:
+            raise
+        except READING as error:
             raise DataError(
                 f"{shard} cannot be read ({error}). Delete it: what it held is computed again."
             ) from None
-        if any(len(row) != self.images for row in rows):
+
+    def _check(self, shard: Path, about: Mapping[str, str]) -> None:
+        if (found := about.get("format")) != FORMAT:
+            raise DataError(
+                f"{shard} cannot be read: it is {found or 'of no known format'}, this version has {FORMAT}. "
+                "Delete it, or use the version that wrote it."
+            )
+        if int(about["images"]) != self.images:
             raise DataError(
                 f"{shard} holds predictions of other images than the {self.images} expected. Delete it."
             )
-        return dict(zip(table["arch"].to_pylist(), rows, strict=True))
+        if about["of"] != self.folder.name:
+            raise DataError(
+                f"{shard} holds predictions of {about['of']}, not of {self.folder.name}. Move it back to the "
+                "folder of that name, or delete it."
+            )
+
+    def _rows(self, shard: Path, rows: Mapping[str, int]) -> dict[str, np.ndarray]:
+        """Predictions (N,) of some networks of a shard, by name."""
+        with self._opened(shard) as file:
+            groups = sorted({row // GROUP for row in rows.values()})
+            table = file.read_row_groups(groups, ["arch", "crc32", "classes"])
+            dtype = np.dtype(file.schema_arrow.metadata[b"dtype"].decode())
+            found = {}
+            for key, row in rows.items():
+                at = GROUP * groups.index(row // GROUP) + row % GROUP
+                name, check, classes = (table[column][at].as_py() for column in table.column_names)
+                if name != key or check != _checksum(key, dtype, classes):
+                    raise ValueError(f"the checksum of {key} is another")
+                found[key] = np.frombuffer(classes, dtype, self.images)
+            return found
+
+
+def _checksum(key: str, dtype: np.dtype, classes: bytes) -> int:
+    return crc32(classes, crc32(f"{key} {dtype.str}".encode()))
+
+
+def _write(table: pa.Table, path: Path) -> None:
+    plain = {"use_dictionary": False, "write_statistics": False}
+    pq.write_table(table, path, compression="zstd", row_group_size=GROUP, write_page_checksum=True, **plain)
 
 
 def write_packaged(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> Path:
@@ -94,5 +190,5 @@ def read_packaged(path: str | Path) -> dict[str, np.ndarray]:
     try:
         rows = pq.read_table(path, columns=["key", "dtype", "classes"]).to_pylist()
         return {row["key"]: np.frombuffer(row["classes"], row["dtype"]) for row in rows}
-    except (pa.ArrowInvalid, KeyError, ValueError, TypeError, OSError) as error:
+    except READING as error:
         raise DataError(f"{path} cannot be read ({error}). Install the package again.") from None

@@ -7,17 +7,17 @@ killed run goes on where it stopped.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import as_completed
 from pathlib import Path
 from time import perf_counter
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
 from ..errors import DataError, PresetError
-from ..evaluation.evaluator import pick_device
+from ..evaluation.evaluator import manner, pick_device
 from ..files import digest, write_atomically
 from ..flips.right import Right
 from ..resources import versions
@@ -25,7 +25,7 @@ from ..spaces.arch import Arch
 from ..tabular.benchmark import TabularBenchmark, stamp
 from ..tabular.bits import Bits, pack, words
 from ..tabular.format import SPLITS, Contents, write
-from .workbench import Workbench, workers_bench
+from .workbench import Workbench
 
 STRETCH = 512  # networks at a time: what they share is spared, what a kill can lose is minutes
 
@@ -114,37 +114,29 @@ def compare(bench: Workbench, table: TabularBenchmark, networks: int = 64, seed:
 
 def _evaluated(bench: Workbench, archs: list[Arch]) -> Iterator[tuple[slice, dict[str, Bits]]]:
     """Stretches with their bits, as they come: an earlier run's, then those that are evaluated now."""
-    folder = bench.runs.parent / "tables" / digest(bench.stamp, *map(str, archs))
+    how = manner(bench.preset.device, bench.preset.evaluation.precision)
+    folder = bench.runs.parent / "tables" / f"{digest(bench.stamp, *map(str, archs))}-{how}"
     parts = [slice(start, min(start + STRETCH, len(archs))) for start in range(0, len(archs), STRETCH)]
     files = {i: folder / f"{part.start}-{part.stop}.npz" for i, part in enumerate(parts)}
     done = [i for i, file in files.items() if file.is_file()]
     with tqdm(total=len(archs), unit="network", desc="tabulate") as bar:
         for i in done:
-            with np.load(files[i]) as kept:
-                yield parts[i], {split: kept[split] for split in SPLITS}
+            yield parts[i], _kept(files[i])
             bar.update(parts[i].stop - parts[i].start)
-        for i, found in _computed(bench, {i: archs[parts[i]] for i in files if i not in done}):
+        missing = {i: archs[parts[i]] for i in files if i not in done}
+        for i, found in bench.share_out(_packed, missing, SPLITS):
             write_atomically(files[i], lambda file, found=found: np.savez(file, **found))  # type: ignore[misc]
             yield parts[i], found
             bar.update(parts[i].stop - parts[i].start)
 
 
-def _computed(bench: Workbench, parts: dict[int, list[Arch]]) -> Iterator[tuple[int, dict[str, Bits]]]:
-    """Stretches by number, evaluated here, or by the executor's workers."""
-    if bench.executor is None:
-        for i, part in parts.items():
-            yield i, _packed(bench, part)
-        return
-    preset = bench.preset.model_dump_json()
-    futures = {bench.executor.submit(_work, preset, [*map(str, part)]): i for i, part in parts.items()}
-    for future in as_completed(futures):
-        yield futures[future], future.result()
-
-
-def _work(preset: str, archs: list[str]) -> dict[str, Bits]:
-    """What a worker does: networks of the tied space, given as text, of a preset, given as JSON."""
-    bench = workers_bench(preset)
-    return _packed(bench, [bench.tied.space.parse(text) for text in archs])
+def _kept(file: Path) -> dict[str, Bits]:
+    """A stretch's bits, of which the archive has checksums."""
+    try:
+        with np.load(file, allow_pickle=False) as kept:
+            return {split: kept[split] for split in SPLITS}
+    except (OSError, ValueError, LookupError, EOFError, NotImplementedError, BadZipFile) as error:
+        raise DataError(f"{file} is damaged ({error}). Delete it: what it held is evaluated again.") from None
 
 
 def _packed(bench: Workbench, archs: Sequence[Arch]) -> dict[str, Bits]:

@@ -19,7 +19,8 @@ from tqdm import tqdm
 
 from ..data.datasets import ImageSet
 from ..errors import RegnasError
-from ..evaluation.evaluator import pick_device
+from ..evaluation import evaluator
+from ..evaluation.evaluator import manner, pick_device
 from ..files import digest
 from ..spaces.arch import Arch
 from ..supernets.distillation import Objective
@@ -106,20 +107,20 @@ def job_predictions(bench: Workbench, jobs: Sequence[Job], split: str = "test") 
         with tqdm(missing.items(), unit="network", leave=False) as bar:
             for k, (key, job) in enumerate(bar, 1):
                 bar.set_description(f"training {k} of {len(missing)} networks")
-                evaluator = replace(bench, net=trained_network(bench, job)).evaluator
-                known.store.write([key], evaluator.predict([job.arch], images))
+                found = replace(bench, net=trained_network(bench, job)).evaluator.predict([job.arch], images)
+                known.store.write([key], found)
     return np.stack([known[key] for key in keys]) if keys else np.empty((0, len(images)), np.uint8)
 
 
 def trained_network(bench: Workbench, job: Job) -> SuperNet:
     """The weights of a job: stored ones, or else trained now."""
-    folder = bench.runs.parent / "networks" / network_key(bench, job)
+    device = pick_device(bench.preset.device)
+    folder = bench.runs.parent / "networks" / f"{network_key(bench, job)}-{device.type}"
     path = folder / "network.safetensors"
     if not path.is_file():
         start = bench.net
         if job.start == "scratch":
             start = replace(start, weights=random_weights(bench.space, int(job.seed)))
-        device = pick_device(bench.preset.device)
         reference = Teacher(bench.net, job.reference, device) if job.objective.distils else None
         net = train_network(
             start,
@@ -199,7 +200,8 @@ def network_key(bench: Workbench, job: Job) -> str:
 def prediction_key(bench: Workbench, job: Job, split: str) -> str:
     """16 hexadecimal digits that name everything that a job's predictions on a split depend on."""
     images, precision = _images(bench, split), bench.preset.evaluation.precision
-    return _digest([network_key(bench, job), _statistics(bench), images.digest, precision])
+    later = [] if evaluator.VERSION == 1 else [evaluator.VERSION]  # what ships is of the first
+    return _digest([network_key(bench, job), _statistics(bench), images.digest, precision, *later])
 
 
 def _images(bench: Workbench, split: str) -> ImageSet:
@@ -228,7 +230,8 @@ class _Known:
 
     def __init__(self, bench: Workbench, split: str) -> None:
         images = _images(bench, split)
-        folder = bench.runs.parent / "predictions" / f"networks-{images.digest}"
+        how = manner(bench.preset.device, bench.preset.evaluation.precision)
+        folder = bench.runs.parent / "predictions" / f"networks-{images.digest}-{how}"
         self.packaged = {} if bench.preset.recompute else read_packaged(_packaged_file(bench))
         self.store = PredictionStore(folder, len(images))
 

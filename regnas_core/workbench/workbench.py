@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 import warnings
-from collections.abc import Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
-from multiprocessing import get_context
+from functools import cached_property, partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +19,20 @@ import torch
 
 from ..costs.cost import get_cost
 from ..data.datasets import Dataset, ImageSet, load_dataset
-from ..errors import PresetError
-from ..evaluation.evaluator import Evaluator, pick_device
+from ..evaluation.evaluator import VERSION, Evaluator, manner, pick_device
+from ..files import digest
 from ..flips.right import negative_flips
 from ..resources import find_path, output_root
-from ..spaces import get_space
 from ..spaces.arch import Arch
 from ..spaces.space import Cost, Space
-from ..spaces.steps import Resize
 from ..spaces.tied import TiedSpace
 from ..supernets.supernet import SuperNet, load_supernet
-from ..supernets.training import Recipe, train_supernet
 from ..tabular.benchmark import TabularBenchmark, find_table, stamp
 from ..tabular.format import SPLITS
+from .checks import check_pictures, check_unseen, open_space, without_copies
 from .presets import Preset, alongside, load_preset, run_name
 from .store import PredictionStore
+from .workers import Key, Order, results, start_pool
 
 LEAK = "validation"  # search.images of a preset that searches on the images of the final numbers
 CHUNK = 128  # sub-networks whose predictions are computed, and kept, at a time: a generation and more
@@ -50,7 +50,8 @@ class Workbench:
         figures: folder for figures and tables.
         executor: where predictions are computed; None is this process. Any ``concurrent.futures.Executor``
             will do, such as a process pool, or that of ``distributed.Client.get_executor()``; its workers
-            open the preset themselves, so they need its data and weights.
+            open the preset themselves, so they need its data. Weights that are not the preset's are sent.
+        opened: digest of the weights that the preset names, where there is an executor.
     """
 
     preset: Preset
@@ -60,6 +61,7 @@ class Workbench:
     runs: Path
     figures: Path
     executor: Executor | None = None
+    opened: str = ""
 
     @property
     def space(self) -> Space:
@@ -70,12 +72,17 @@ class Workbench:
         """Workbenches of super-networks of another kind, with the same seeds and protocol of search."""
         return tuple(self.companion(name) for name in self.preset.companions)
 
-    @lru_cache  # noqa: B019  (a workbench lives as long as its process)
     def companion(self, name: str) -> Workbench:
         """One of them, by its preset's name."""
-        other = alongside(self.preset, load_preset(name))
-        run = self.name.replace(self.preset.name, other.name, 1)
-        return _built(other, run, self.runs.parent.parent, self.executor)
+        if name not in self._companions:
+            other = alongside(self.preset, load_preset(name))
+            run = self.name.replace(self.preset.name, other.name, 1)
+            self._companions[name] = _built(other, run, self.runs.parent.parent, self.executor)
+        return self._companions[name]
+
+    @cached_property
+    def _companions(self) -> dict[str, Workbench]:
+        return {}
 
     @cached_property
     def trainings(self) -> tuple[Workbench, ...]:
@@ -99,41 +106,62 @@ class Workbench:
             device=self.preset.device,
             calibration_batch=settings.calibration_batch,
             batch_size=settings.batch_size,
-            dtype=None if settings.precision == "float32" else torch.bfloat16,
+            dtype=torch.bfloat16 if settings.precision == "bfloat16" else None,
             memory=int(settings.memory_gb * 1e9),
+            tf32=settings.precision == "tf32",
         )
 
     def images(self, split: str) -> ImageSet:
         """The images of ``"search"`` (rewards) or ``"test"`` (final numbers), as many as the preset takes."""
         if split == "search" and self.preset.search.images == LEAK:
             split = "test"
-        limit = {"search": self.preset.data.search_images, "test": self.preset.data.test_images}[split]
-        images = getattr(self.data, split)
-        return images if limit is None else images.take(limit)
+        if split not in self._images:
+            limit = {"search": self.preset.data.search_images, "test": self.preset.data.test_images}[split]
+            images = getattr(self.data, split)
+            self._images[split] = images if limit is None else images.take(limit)
+        return self._images[split]
+
+    @cached_property
+    def _images(self) -> dict[str, ImageSet]:
+        return {}
 
     def predictions(self, archs: Sequence[Arch], split: str) -> np.ndarray:
         """Predicted classes (M, N) on a split; run once, afterwards read from the store."""
-        images, store = self.images(split), self.store(split)
-        missing = sorted({a for a in archs if str(a) not in store}, key=self._prefix)
-        for start in range(0, len(missing), CHUNK):
-            chunk = missing[start : start + CHUNK]
-            if self.executor is None:
-                store.write([*map(str, chunk)], self.evaluator.predict(chunk, images.images, progress=True))
-            else:
-                self._share_out(chunk, split, store)
+        store = self.store(split)
+        missing = set(store.missing(map(str, archs)))
+        left = sorted({a for a in archs if str(a) in missing}, key=self._prefix)
+        for start in range(0, len(left), CHUNK):
+            chunk = left[start : start + CHUNK]
+            number = 1 if self.executor is None else self.preset.evaluation.workers
+            ends = np.linspace(0, len(chunk), number + 1).astype(int)
+            parts = {(a, b): chunk[a:b] for a, b in pairwise(ends.tolist())}
+            for part, found in self.share_out(partial(_predict, split=split), parts, [split]):
+                store.write([*map(str, parts[part])], found)
         return store.read([str(a) for a in archs])
 
     def _prefix(self, arch: Arch) -> list[str]:
         """Sorts sub-networks so that those with long common prefixes are neighbours."""
         return [str(step.key) for step in self.space.steps(arch)]
 
-    def _share_out(self, archs: Sequence[Arch], split: str, store: PredictionStore) -> None:
-        """Let the executor's workers predict, each a stretch of neighbours; keep what comes, as it comes."""
-        stretches = [part for part in np.array_split([str(a) for a in archs], self.preset.evaluation.workers)]
-        given = (self.preset.model_dump_json(), split)
-        futures = {self.executor.submit(_work, *given, [*map(str, s)]): s for s in stretches if len(s)}
-        for future in as_completed(futures):
-            store.write([*map(str, futures[future])], future.result())
+    def share_out(
+        self, work: Callable[..., Any], parts: Mapping[Key, Sequence[Arch]], splits: Sequence[str]
+    ) -> Iterator[tuple[Key, Any]]:
+        """``work(bench, archs)`` on each part, here or by the executor's workers; results as they come.
+
+        Args:
+            work: a function of a module, or a partial one.
+            parts: architectures by whatever tells parts apart; empty parts are left out.
+            splits: which images ``work`` looks at. A worker that has others, other weights or another kind
+                of device refuses.
+        """
+        parts = {key: part for key, part in parts.items() if len(part)}
+        if self.executor is None:
+            yield from ((key, work(self, part)) for key, part in parts.items())
+            return
+        parcel = None if self.net.digest() == self.opened else pickle.dumps(self.net)
+        identities = tuple((split, self.identity(split)) for split in splits)
+        order = Order(_reopened, self.preset.model_dump_json(), parcel, identities)
+        yield from results(self.executor, order, work, parts)
 
     @cached_property
     def tied(self) -> SuperNet:
@@ -154,6 +182,7 @@ class Workbench:
             },
             "images": {split: self.images(split).digest for split in SPLITS},
             "precision": settings.precision,
+            "evaluator": VERSION,
         }
 
     @cached_property
@@ -222,15 +251,20 @@ class Workbench:
         """Where predictions on a split, or on a part of it, are kept."""
         key = split if part is None else f"{split}[{part.start}-{part.stop}]"
         if key not in self._stores:
-            images, batch = self.images(split), self.preset.evaluation.calibration_batch
-            made_of = f"{self.net.digest()}-{self.data.calibration.digest}x{batch}-{images.digest}"
-            if self.preset.evaluation.precision != "float32":
-                made_of += f"-{self.preset.evaluation.precision}"
+            made_of, size = self.identity(split), len(self.images(split))
             if part is not None:
-                made_of += f"-{part.start}-{part.stop}"
-            size = len(images) if part is None else part.stop - part.start
+                made_of, size = f"{made_of}-{part.start}-{part.stop}", part.stop - part.start
             self._stores[key] = PredictionStore(self.runs.parent / "predictions" / made_of, size)
         return self._stores[key]
+
+    def identity(self, split: str) -> str:
+        """All that predictions on a split depend on: weights and what is done with them, calibration, images,
+        kind of device, precision, and version of the evaluator."""
+        space, calibration = self.space, self.data.calibration
+        steps = digest(self.net.digest(), *(repr(space.steps(a)) for a in (space.smallest, space.largest)))
+        statistics = f"{calibration.digest}x{self.preset.evaluation.calibration_batch}"
+        how = manner(self.preset.device, self.preset.evaluation.precision)
+        return f"{steps}-{statistics}-{self.images(split).digest}-{how}"
 
 
 def open_workbench(
@@ -264,72 +298,40 @@ def open_workbench(
         )
     root = Path(out) if out else output_root()
     if executor is None and chosen.evaluation.workers > 1:
-        executor = ProcessPoolExecutor(chosen.evaluation.workers, get_context("spawn"))
+        executor = start_pool(chosen.evaluation.workers)
     return _built(chosen, name, root, executor)
 
 
 def _built(preset: Preset, name: str, root: Path, executor: Executor | None = None) -> Workbench:
-    data = open_data(preset)
+    space, data = open_space(preset), open_data(preset)
+    check_pictures(preset, space, data)
     net = load_supernet(preset.supernet.space, preset.supernet.weights, **preset.supernet.options)
-    _check_size(preset, net.space)
-    return Workbench(preset, name, data, net, root / "runs" / name, root / "figures" / name, executor)
+    check_unseen(net, data)
+    opened = "" if executor is None else net.digest()
+    return Workbench(preset, name, data, net, root / "runs" / name, root / "figures" / name, executor, opened)
 
 
-@lru_cache(maxsize=2)
-def workers_bench(preset: str) -> Workbench:
+def _reopened(preset: str) -> Workbench:
+    """The workbench of a preset that is given as JSON."""
     chosen = Preset.model_validate_json(preset)
-    torch.set_num_threads(max(1, torch.get_num_threads() // chosen.evaluation.workers))
     return _built(chosen, chosen.name, output_root())
 
 
-def _work(preset: str, split: str, archs: list[str]) -> np.ndarray:
-    """What a worker does: predict with sub-networks, given as text, of a preset, given as JSON."""
-    bench = workers_bench(preset)
-    return bench.evaluator.predict([bench.space.parse(text) for text in archs], bench.images(split).images)
-
-
-def _check_size(preset: Preset, space: Space) -> None:
-    """Costs are counted at the size of the images, unless the network resizes them itself."""
-    ops = [op for step in space.steps(space.smallest) for op in step.ops]
-    size, counted = preset.data.size, space.input_shape(space.smallest)[1]
-    if size not in (None, counted) and not any(isinstance(op, Resize) for op in ops):
-        raise PresetError(
-            f"data.size is {size}, but {space.name} counts costs at {counted} pixels. "
-            f"Set data.size={counted}, or supernet.options.resolutions=[{size}] if the space has it."
-        )
+def _predict(bench: Workbench, archs: Sequence[Arch], split: str) -> np.ndarray:
+    return bench.evaluator.predict(archs, bench.images(split).images, progress=True)
 
 
 def open_data(preset: Preset, **view: Any) -> Dataset:
-    """The data set that a preset names, decoded as it says, or as ``view`` (of :func:`load_dataset`) does."""
+    """The data set that a preset names, decoded as it says, or as ``view`` (of :func:`load_dataset`) does.
+
+    Training pictures that are held out, too, are left out.
+    """
     section = preset.data
-    return load_dataset(
+    data = load_dataset(
         section.name,
         path=None if section.path is None else find_path(section.path),
         sizes=section.sizes,
         limit={"search": section.search_images, "test": section.test_images},  # no more is decoded
         **{"size": section.size, **view},
     )
-
-
-def train_preset(preset: Preset, out: str | Path, *, command: str) -> Path:
-    """Train the preset's super-network; returns the checkpoint's path, ``out``/<space>.safetensors.
-
-    Args:
-        preset: its sections data, supernet (space and options) and training count.
-        out: folder for the checkpoint, ``log.csv`` and what a killed run needs to go on.
-        command: the command that does it, kept in the checkpoint.
-    """
-    data, space = open_data(preset), get_space(preset.supernet.space, **preset.supernet.options)
-    recipe = Recipe(**preset.training.model_dump())
-    info = {"command": command, "dataset": data.name, "source": data.source}
-    net = train_supernet(
-        space,
-        data.train,
-        recipe,
-        mean=data.mean,
-        std=data.std,
-        workdir=out,
-        device=pick_device(preset.device),
-        info=info,
-    )
-    return net.save(Path(out) / f"{space.name}.safetensors")
+    return without_copies(data)

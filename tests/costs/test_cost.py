@@ -31,7 +31,8 @@ def test_latency_by_name(tmp_path):
 
 def test_an_unknown_cost_is_refused():
     with pytest.raises(
-        RegnasError, match="Unknown cost 'flops'; choose one of macs, params, note10, latency, or the path"
+        RegnasError,
+        match="Unknown cost 'flops'; choose one of macs, params, note10, latency, hcm, or the path",
     ):
         get_cost("flops", SPACE)
 

@@ -28,7 +28,6 @@ def tree(tmp_path):
                     100 * (name == "dog") + i,
                 )
     (home / "train" / "cat" / ".hidden.png").touch()
-    (home / "train" / "cat" / "notes.txt").touch()
     (home / "train" / "list.csv").touch()
     return home
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from imagery import CIFAR10, WNIDS, keys, numbers, picture
@@ -68,23 +70,38 @@ def test_a_changed_folder_is_decoded_afresh(tree, tmp_path):
     assert sorted(keys(after)) == [1, 2, 77, 100, 101] and before.digest != after.digest
 
 
-def test_broken_pictures_are_named(tree, tmp_path):
+def test_broken_pictures_are_left_out_and_named(tree, tmp_path):
     (tree / "val" / "cat" / "broken.jpg").write_bytes(b"no picture")
     whole = (tree / "val" / "dog" / "000.png").read_bytes()
     (tree / "val" / "dog" / "cut.png").write_bytes(whole[:60])
     dataset = load_dataset("folder", path=tree, root=tmp_path, size=8)
-    with pytest.raises(DataError, match=r"2 of 7 pictures .*cat/broken\.jpg.*dog/cut\.png"):
-        _ = dataset.test
-    for name in ("cat/broken.jpg", "dog/cut.png"):
-        (tree / "val" / name).unlink()
-    assert len(load_dataset("folder", path=tree, root=tmp_path, size=8).test) == 5
+    with pytest.warns(
+        UserWarning, match=r"2 of 7 pictures .*(cat/broken|dog/cut).* left out; repair or"
+    ) as said:
+        test = dataset.test
+    assert "cat/broken.jpg" in str(said[0].message) and "dog/cut.png" in str(said[0].message)
+    assert sorted(keys(test)) == [0, 1, 2, 100, 101]
+    assert test.labels.tolist() == [int(key >= 100) for key in keys(test)]
 
 
 def test_a_picture_that_vanishes_is_named(tree, tmp_path):
     dataset = load_dataset("folder", path=tree, root=tmp_path, size=8)
     (tree / "val" / "dog" / "001.PNG").unlink()
-    with pytest.raises(DataError, match=r"1 of 5 pictures .*dog/001\.PNG"):
-        _ = dataset.test
+    with pytest.warns(UserWarning, match=r"1 of 5 pictures .*dog/001\.PNG"):
+        assert sorted(keys(dataset.test)) == [0, 1, 2, 100]
+
+
+def test_classes_that_a_split_has_no_picture_of_are_named(tree, tmp_path):
+    for name, n in (("ant", 0), ("bee", 1)):
+        (tree / "train" / name).mkdir()
+        for i in range(n):
+            picture(tree / "train" / name / f"{i}.png", value=200)
+    message = (
+        r"train has no picture of 1 of 4 classes: ant; search has no picture of 2 of 4 classes: ant, bee; "
+        r"test has no picture of 2 of 4 classes: ant, bee\."
+    )
+    with pytest.warns(UserWarning, match=message):
+        load_dataset("folder", path=tree, root=tmp_path, size=8)
 
 
 @pytest.mark.parametrize(
@@ -206,7 +223,7 @@ def test_imagenet_goes_on_where_decoding_was_killed(imagenet, tmp_path, monkeypa
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(folder, "decode_picture", killed)
         _ = load_dataset("imagenet", root=tmp_path, size=16).search
-    done = int(next((tmp_path / "cache").glob("imagenet-search-16px-*.progress")).read_text())
+    done = json.loads(next((tmp_path / "cache").glob("imagenet-search-16px-*.progress")).read_text())[0]
     assert done in (2, 4, 6)
     seen.clear()
     monkeypatch.setattr(folder, "decode_picture", lambda *args: seen.append(args) or decode_picture(*args))

@@ -80,9 +80,12 @@ def test_the_whole_of_imagenet_is_numbered_as_recorded(tmp_path, monkeypatch):
         (tmp_path / "imagenet" / part).mkdir(parents=True)
     monkeypatch.setattr("regnas_core.data.sources.list_tree", listed)
     decoded = {}
-    monkeypatch.setattr(
-        "regnas_core.data.datasets.decode", lambda tree, name, **_: decoded.update({name: tree.files})
-    )
+
+    def decode(tree, name, **_):
+        decoded[name] = tree.files
+        return None, tree
+
+    monkeypatch.setattr("regnas_core.data.datasets.decode", decode)
     dataset, split = load_dataset("imagenet", root=tmp_path), read_split("imagenet")
     for name in ("calibration", "search", "test"):
         labels = getattr(dataset, name).labels

@@ -398,3 +398,26 @@ def test_statistics_serve_several_predictions(net, evaluator, archs, images, exp
     np.testing.assert_array_equal(rest, expected[:, 9:])
     with pytest.raises(RegnasError, match="lacks statistics"):
         evaluator.predict([net.space.sample(np.random.default_rng(99))], images, calibrated=calibrated)
+
+
+# ── arithmetic ───────────────────────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize("tf32", [False, True])
+def test_float32_is_float32_unless_asked(net, archs, images, calibration, monkeypatch, tf32):
+    """On a CPU the switches have no effect, but can be seen."""
+    seen, apply = [], evaluate.apply
+
+    def watched(*args):
+        seen.append((torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32))
+        return apply(*args)
+
+    monkeypatch.setattr(evaluate, "apply", watched)
+    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    Evaluator(net, calibration, device="cpu", tf32=tf32).predict(archs[:1], images)
+    assert set(seen) == {("high" if tf32 else "highest", tf32)}
+    assert (torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32) == before
+
+
+def test_what_is_kept_of_predictions_is_named_by_how_they_were_made(monkeypatch):
+    assert evaluate.manner("cpu", "bfloat16") == f"cpu-bfloat16-v{evaluate.VERSION}"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert evaluate.manner("auto") == evaluate.manner("cuda:1") == f"cuda-float32-v{evaluate.VERSION}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from xml.etree import ElementTree as xml
@@ -28,13 +29,16 @@ from regnas_core.flips.gate.limits import (
     Bounded,
     at_least,
     at_most,
+    effective_items,
     flip_rate,
     gain,
     more_items,
     slices_at_most,
 )
+from regnas_core.resources import project_path
 
 N = 400
+README = project_path("README.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture
@@ -204,6 +208,32 @@ def test_a_verdict_is_wrong_as_rarely_as_it_says(true):
     assert np.mean(wrong) <= 0.08 and np.mean(passed) <= 0.08
 
 
+@pytest.mark.parametrize("flips_more", [False, True])
+def test_bounds_of_weighted_items_cover_the_rate_even_where_heavy_ones_flip_more(flips_more):
+    """A tenth of the items weighs ten times as much, as of a country that the sample neglects."""
+    rng, n, rates, gains = np.random.default_rng(0), 400, [], []
+    light, heavy = 0.01, 0.2 if flips_more else 0.01
+    truth = (0.9 * light + 0.1 * 10 * heavy) / (0.9 + 0.1 * 10)
+    for _ in range(600):
+        weights = np.where(rng.random(n) < 0.1, 10.0, 1.0)
+        flips = rng.random(n) < np.where(weights > 1, heavy, light)
+        rates.append(flip_rate(flips, weights, 0.95))
+        gains.append(gain(np.ones(n, bool), ~flips, weights, 0.95))
+    for found, true in ((rates, truth), (gains, -truth)):
+        low, high = (np.array([getattr(one, end) for one in found]) for end in ("low", "high"))
+        # 95 % within what 600 samples tell (three standard errors, 0.9 points each)
+        assert (low <= true).mean() > 0.923 and (high >= true).mean() > 0.923
+        assert np.mean([one.value for one in found]) == pytest.approx(true, abs=0.003)
+
+
+def test_fewer_effective_items_where_heavy_ones_differ():
+    weights = np.repeat([1.0, 5.0], [80, 20])
+    kish = weights.sum() ** 2 / (weights**2).sum()
+    light, heavy = np.arange(100) < 8, np.arange(100) >= 92
+    assert effective_items(heavy, weights) < effective_items(light, weights) == pytest.approx(kish)
+    assert effective_items(np.zeros(100), weights) == pytest.approx(kish)
+
+
 def test_verdicts_lie_between_the_bounds():
     one = Bounded(0.02, 0.01, 0.03, 1000)
     assert [at_most(one, x) for x in (0.04, 0.02, 0.005)] == ["pass", "inconclusive", "fail"]
@@ -299,6 +329,14 @@ def test_an_example_ships(monkeypatch, capsys):
     words = ["--example", "imagenet", "--baseline", "mcunet", "--candidate", "mcunet-int8", "--max-nfr", "1%"]
     assert run(monkeypatch, capsys, *words)[0] == 1
     assert run(monkeypatch, capsys, "--example", "imagenet", "--candidate", "me")[0] == 4
+
+
+def test_the_recorded_page_is_what_the_command_of_the_readme_makes(tmp_path, monkeypatch, capsys):
+    (command,) = re.findall(r"^regnas flips (--example imagenet .*) --html page\.html$", README, re.MULTILINE)
+    assert run(monkeypatch, capsys, *command.split(), "--html", tmp_path / "page.html")[0] == 3
+    made, recorded = (tmp_path / "page.html", project_path("figures/flips/imagenet.html"))
+    assert made.read_text("utf-8") == recorded.read_text("utf-8")
+    assert "Rhodesian ridgeback</td><td>vizsla" in recorded.read_text("utf-8")  # by their names
 
 
 # ── pages ────────────────────────────────────────────────────────────────────────────────────────

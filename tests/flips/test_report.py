@@ -55,6 +55,15 @@ def test_csv_forms(tmp_path: Path, text: str) -> None:
     assert values.dtype.kind == "i"
 
 
+def test_of_scores_the_highest_is_the_prediction(tmp_path: Path) -> None:
+    scores = np.random.default_rng(0).normal(size=(8, 4)).astype(np.float32)
+    frame = pd.DataFrame({"image": np.arange(8), "logits": scores.tolist()})
+    frame.to_parquet(tmp_path / "b.parquet")
+    frame.to_json(tmp_path / "b.jsonl", orient="records", lines=True)
+    for path in (save(tmp_path / "a.npy", scores), tmp_path / "b.parquet", tmp_path / "b.jsonl"):
+        assert read_predictions(path).tolist() == scores.argmax(1).tolist()
+
+
 def test_label_column_is_preferred_for_labels(tmp_path: Path) -> None:
     path = write(tmp_path / "both.csv", "label,prediction\n9,3\n8,1\n")
     assert read_predictions(path, column="label").tolist() == [9, 8]
@@ -85,9 +94,14 @@ def test_npy_and_parquet(tmp_path: Path) -> None:
         ("a.txt", "1\n", r"a\.txt: unknown suffix '\.txt'; expected one of \.npy, \.csv, \.parquet"),
         ("a.csv", "", r"a\.csv: cannot be read \(.*\); expected a whole \.csv file"),
         ("a.csv", "prediction\n", r"a\.csv is empty"),
-        ("a.csv", "0.1,0.9\n0.8,0.2\n", r"a\.csv: 2 columns \(0, 1\); expected one, .*argmax"),
-        ("a.csv", "label,label\n1,2\n", r"a\.csv: 2 columns"),
+        ("a.csv", "0.1,0.9\n0.8,0.2\n", r"a\.csv: 2 columns \(0, 1\); expected one, .* column of lists"),
+        ("a.csv", "label,label\n1,2\n", r"a\.csv has the column label twice"),
         ("a.csv", "1\n2,3\n", r"a\.csv: cannot be read"),
+        (
+            "a.csv",
+            "prediction,x\n0,2,3\n1,5,6\n",
+            r"a\.csv: cannot be read \(ParserWarning: Length of header",
+        ),
         ("a.csv", "1.0\n2.0\n", r"a\.csv has type float64; expected integer class indices"),
         ("a.csv", "prediction\n1\ncat\n", r"a\.csv: .*cat.*; expected integer class indices"),
         ("a.csv", "1\n\n2\n", r"a\.csv: 1 of 3 values are missing, first for image 1"),
@@ -105,16 +119,20 @@ def test_files_that_are_refused(tmp_path: Path, name: str, text: str, message: s
 
 
 def test_arrays_and_paths_that_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(PredictionError, match=r"none\.npy: no such file; expected class indices as"):
+    with pytest.raises(PredictionError, match=r"none\.npy: no such file; expected \.npy, \.csv"):
         read_predictions(tmp_path / "none.npy")
-    with pytest.raises(PredictionError, match=r"logits\.npy has type float64.*argmax"):
-        read_predictions(save(tmp_path / "logits.npy", np.zeros((4, 10))))
+    with pytest.raises(PredictionError, match=r"float\.npy has type float64; expected integer class indices"):
+        read_predictions(save(tmp_path / "float.npy", np.zeros(4)))
+    with pytest.raises(PredictionError, match=r"logits\.npy is NaN for 4 of 4 images"):
+        read_predictions(save(tmp_path / "logits.npy", np.full((4, 10), np.nan)))
+    with pytest.raises(PredictionError, match=r"cube\.npy holds float64 \(4, 3, 2\); expected classes"):
+        read_predictions(save(tmp_path / "cube.npy", np.zeros((4, 3, 2))))
     whole = save(tmp_path / "whole.npy", LABELS).read_bytes()
     (tmp_path / "cut.npy").write_bytes(whole[:-8])
     with pytest.raises(PredictionError, match=r"cut\.npy: cannot be read"):
         read_predictions(tmp_path / "cut.npy")
     np.save(tmp_path / "objects.npy", np.array([1, "a"], dtype=object), allow_pickle=True)
-    with pytest.raises(PredictionError, match=r"objects\.npy: cannot be read .*pickle"):
+    with pytest.raises(PredictionError, match=r"objects\.npy: cannot be read .*Python objects"):
         read_predictions(tmp_path / "objects.npy")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tables import contents
@@ -47,3 +49,5 @@ def test_tables_are_those_of_every_training_of_the_preset(tmp_path, monkeypatch)
     nb = Notebook(tmp_path, "A title", ("item",), ("preset",), tables=True)
     assert nb.missing("toy", {}) == [] and nb.missing("other", {}) == ["a table of other as it is"]
     assert nb.missing("toy", {"seeds": 1}) == ["a table of toy as it is"]
+    lacking = replace(nb, needs=("package:json", "package:nothing_of_this_name"))
+    assert lacking.missing("toy", {}) == ["the package nothing_of_this_name (extra deploy)"]

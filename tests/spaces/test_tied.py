@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import islice, product
 
 import numpy as np
 import pytest
@@ -131,3 +131,38 @@ def test_genes_are_redrawn_as_often_as_asked():
     assert np.abs(changed.mean(0) - expected).max() < 5 * np.sqrt(expected / count)
     fixed = get_space("mini", kernels=(3,), expansions=(2,), depths=(2,), tied=True)
     assert fixed.mutate(fixed.smallest, rng) == fixed.smallest  # there is no other
+
+
+@pytest.mark.parametrize("name", ["mini", "mini-resnet"])  # listed under a constraint, and not
+def test_many_relatives_at_a_time_are_new_and_within_the_limits(name):
+    space, rng = SPACES[name], np.random.default_rng(0)
+    low, high = space.macs(space.smallest), space.macs(space.largest)
+    reference = space.sample(rng, max_cost=low + 0.2 * (high - low))
+    limits = {"containing": reference, "max_cost": low + 0.6 * (high - low)}
+    parents = [*islice(space.samples(rng, **limits), 5)]
+    for drawn in (space.mutants(parents, rng, 0.2, **limits), space.crossings(parents, rng, **limits)):
+        found = set(islice(drawn, 300))
+        assert len(found) > 5
+        assert all(space.contains(a, reference) and space.macs(a) <= limits["max_cost"] for a in found)
+
+
+def test_listed_networks_are_drawn_once_each():
+    space, limits = SPACES["mini"], {"max_cost": 1.2e6, "min_cost": 1.1e6}
+    found = list(space.samples(np.random.default_rng(0), **limits))
+    inside = [arch for arch in space.all() if 1.1e6 <= space.macs(arch) <= 1.2e6]
+    assert len(found) == len(inside) and set(found) == set(inside)
+
+
+def test_many_mutants_at_a_time_change_genes_as_often_as_one_by_one():
+    space, rng = SPACES["mini"], np.random.default_rng(0)
+    a, count = space.arch(ks=5, e=3, d=3), 4000
+    mutants = islice(space.mutants([a], rng, 0.1), count)
+    changed = np.array([np.not_equal(space.values(m), space.values(a)) for m in mutants])
+    alone = 0.1 * (1 - 1 / 3)
+    expected = alone / (1 - (1 - alone) ** 9)
+    assert np.abs(changed.mean(0) - expected).max() < 5 * np.sqrt(expected / count)
+    b = space.arch(ks=3, e=2, d=2)
+    children = islice(space.crossings([a, b], rng), count)
+    taken = np.array([np.equal(space.values(child), space.values(a)) for child in children])
+    assert not taken.all(1).any() and taken.any(1).all()  # neither parent
+    assert np.abs(taken.mean(0) - 0.5).max() < 5 * np.sqrt(0.25 / count)

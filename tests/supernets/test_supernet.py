@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 
 from regnas_core import SuperNet, get_space, load_supernet
-from regnas_core.errors import CheckpointError
+from regnas_core.errors import CheckpointError, WriteError
 from regnas_core.supernets.supernet import PACKAGED, pretrained_checkpoint
 
 TINY = {"image": (2, 16, 16), "classes": 5, "stem": 4, "head": 16, "widths": (6, 8, 8)}
@@ -103,13 +103,15 @@ def test_what_was_saved_is_what_is_loaded(net, tmp_path):
 def test_a_failed_save_leaves_the_old_checkpoint(net, saved, monkeypatch):
     before = saved.read_bytes()
 
-    def crash(tensors, path, metadata):
-        Path(path).write_bytes(before[:100])
+    def crash(path, data):
+        with path.open("wb") as file:
+            file.write(data[:100])
         raise OSError("disk full")
 
-    monkeypatch.setattr("regnas_core.supernets.supernet.save_file", crash)
-    with pytest.raises(OSError, match="disk full"):
-        load_supernet("mini", "random:1", **TINY).save(saved)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", crash)
+        with pytest.raises(WriteError, match="disk full"):
+            load_supernet("mini", "random:1", **TINY).save(saved)
     assert saved.read_bytes() == before
 
 

@@ -198,7 +198,9 @@ def test_fewer_images_than_a_batch_are_refused(noise, tmp_path):
 
 def test_the_result_says_where_it_comes_from(uninterrupted, noise, tmp_path):
     net, workdir = uninterrupted
-    assert net.info == {"images": noise.digest, "recipe": asdict(RECIPE)}
+    about = {"images": noise.digest, "classes": ["a", "b", "c", "d"], "shape": [1, 16, 16]}
+    assert net.info == {**about, "recipe": asdict(RECIPE)}
+    np.testing.assert_array_equal(net.trained_on, np.sort(noise.fingerprints))
     assert (net.mean, net.std) == ((0.5,), (0.25,))
     assert not any(w.requires_grad for w in net.weights.values())
     assert train(noise, workdir, info={"command": "by hand"}).info == {"command": "by hand", **net.info}

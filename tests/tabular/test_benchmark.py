@@ -151,3 +151,16 @@ def test_tables_need_no_torch(tmp_path):
         "assert 'torch' not in sys.modules, 'torch was imported'\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("images", [1, 64, 65, 150, 1000])
+def test_the_first_images_are_the_first_of_each_split(images):
+    whole = table()
+    part = whole.first(images)
+    reference = whole.archs[3]
+    for split in ("search", "test"):
+        right = whole.right(split)[:, :images]
+        assert np.array_equal(part.right(split), right)
+        assert np.array_equal(part.labels(split), whole.labels(split)[:images])
+        assert np.array_equal(part.top1(split), right.mean(1))
+        assert np.array_equal(part.nfr(reference, split), (right[3] & ~right).mean(1))

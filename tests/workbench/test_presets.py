@@ -57,7 +57,8 @@ def test_overrides_set_keys_of_any_section():
     assert preset.supernet.options == {"classes": 3}
     assert preset.search.target_mmacs == load_preset("demo").search.target_mmacs
     assert load_preset("demo").search.population != 40  # the preset itself is not changed
-    assert load_preset("demo", {"supernet.options.classes": 7}).supernet.options == {"classes": 7}
+    options = load_preset("demo", {"supernet.options.classes": 7}).supernet.options
+    assert options == {"tied": True, "classes": 7}  # beside the preset's own
     assert load_preset("demo", {"data.sizes.search": 500}).data.sizes == {"search": 500}
 
 
@@ -133,6 +134,12 @@ def test_a_key_like_no_other_is_answered_with_all():
         ("search.parent_ratio", 1.0, r"search\.parent_ratio: .*less than 1"),
         ("search.platforms", ["phone"], r"search\.platforms: .*no platform 'phone': choose params, note10"),
         ("search.platforms", ["note10"], r"platforms: note10 holds .* ofa-mbv3-w1\.2, not of mini"),
+        ("search.strategy", "annealing", r"search\.strategy: .*choose evolution, random, local"),
+        (
+            "search",
+            {"reference_mmacs": 1, "target_mmacs": 2, "racing": 0, "strategy": "local"},
+            "local has none",
+        ),
         ("search.mutation_prob", 0, r"search\.mutation_prob: .*greater than 0"),
         ("training.lr", -1, r"training\.lr: .*greater than 0"),
         ("data.name", "mnist", r"data\.name: .*'glyphs'.*\(given: 'mnist'\)"),

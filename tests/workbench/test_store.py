@@ -9,8 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from regnas_core.errors import DataError
+from regnas_core.errors import DataError, WriteError
 from regnas_core.files import write_atomically
+from regnas_core.workbench import store as module
 from regnas_core.workbench.store import PredictionStore
 
 CLASSES = np.random.default_rng(0).integers(0, 20, (3, 50))
@@ -73,7 +74,9 @@ def test_a_crash_while_writing_a_shard_loses_that_shard_alone(folder, monkeypatc
     store = PredictionStore(folder, 50)
     with monkeypatch.context() as patch:
         patch.setattr(pq, "write_table", crash)
-        with pytest.raises(OSError, match="disk full"):
+        with pytest.raises(
+            WriteError, match=r"parquet cannot be written: disk full.*run the same command again"
+        ):
             store.write(["more"], CLASSES[:1])
     assert "more" not in store
     again = PredictionStore(folder, 50)
@@ -115,3 +118,78 @@ def test_a_table_of_another_kind_is_named(folder):
 def test_predictions_of_other_images_are_refused(folder):
     with pytest.raises(DataError, match=rf"{shard(folder).name} holds .* other images than the 40 expected"):
         PredictionStore(folder, 40)
+
+
+# ── many networks, many processes ────────────────────────────────────────────────────────────────
+@pytest.fixture
+def large(tmp_path) -> tuple[Path, list[str], np.ndarray]:
+    """A store with one shard of several groups."""
+    classes = np.random.default_rng(1).integers(0, 20, (3 * module.GROUP + 5, 50))
+    keys = [f"network {i}" for i in range(len(classes))]
+    PredictionStore(tmp_path / "large", 50).write(keys, classes)
+    return tmp_path / "large", keys, classes
+
+
+def test_what_is_not_asked_for_is_not_read(large, monkeypatch):
+    folder, keys, classes = large
+    store, asked = PredictionStore(folder, 50), []
+    read = pq.ParquetFile.read_row_groups
+    monkeypatch.setattr(pq.ParquetFile, "read", None)
+    monkeypatch.setattr(
+        pq.ParquetFile,
+        "read_row_groups",
+        lambda self, groups, *a: asked.extend(groups) or read(self, groups, *a),
+    )
+    chosen = [2 * module.GROUP + 3, 1, module.GROUP - 1]
+    assert (store.read([keys[i] for i in chosen]) == classes[chosen]).all() and asked == [0, 2]
+
+
+def test_a_flipped_byte_gives_the_right_predictions_or_a_named_error(large):
+    folder, keys, classes = large
+    path, named, right = shard(folder), 0, 0
+    whole = path.read_bytes()
+    for at in range(0, len(whole), 11):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ (1 << at % 8)]) + whole[at + 1 :])
+        try:
+            store = PredictionStore(folder, 50)
+            there = [i for i, key in enumerate(keys) if key in store]
+            assert (store.read([keys[i] for i in there]) == classes[there]).all()
+            right += 1
+        except DataError as error:
+            assert path.name in str(error)
+            named += 1
+    assert named > 5 * right > 0
+
+
+def test_predictions_of_one_process_are_seen_by_another(folder):
+    first, second = PredictionStore(folder, 50), PredictionStore(folder, 50)
+    assert second.missing(["more", KEYS[0], "more"]) == ["more"]
+    first.write(["more"], CLASSES[:1])
+    assert "more" not in second and second.missing(["more", "other"]) == ["other"]
+    assert (second.read(["more"]) == CLASSES[:1]).all()
+
+
+def test_what_another_process_wrote_first_stays(folder):
+    """Threads may round otherwise; what one has read, all read."""
+    PredictionStore(folder, 50).write(KEYS, CLASSES + 1)
+    assert (PredictionStore(folder, 50).read(KEYS) == CLASSES).all()
+
+
+def test_a_shard_of_another_store_or_version_is_refused(folder, tmp_path, monkeypatch):
+    moved = folder.with_name("other-images")
+    folder.rename(moved)
+    with pytest.raises(DataError, match="holds predictions of net-images, not of other-images"):
+        PredictionStore(moved, 50)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "FORMAT", "regnas-predictions/9")
+        PredictionStore(tmp_path / "later", 50).write(KEYS, CLASSES)
+    with pytest.raises(DataError, match=r"it is regnas-predictions/9, this version has regnas-predictions/2"):
+        PredictionStore(tmp_path / "later", 50)
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    store = PredictionStore(tmp_path / "file" / "predictions", 50)
+    with pytest.raises(WriteError, match=r"file/predictions/.* cannot be written"):
+        store.write(KEYS, CLASSES)
+    assert store.missing(KEYS) == KEYS

@@ -13,7 +13,7 @@ import torch
 from regnas_core import Evaluator, load_tabular, open_workbench, run_search
 from regnas_core.errors import DataError, GeneError, PresetError
 from regnas_core.tabular import benchmark
-from regnas_core.workbench import tabulation
+from regnas_core.workbench import tabulation, workbench
 from regnas_core.workbench.tabulation import compare, evaluate, tabulate
 
 SHAPE = {"image": (1, 16, 16), "classes": 4, "stem": 4, "head": 16, "widths": (6, 8), "strides": (2, 1)}
@@ -88,7 +88,7 @@ def test_workers_give_the_same(small, make_bench, net, tmp_path, monkeypatch):
     alone = tabulate(small, tmp_path / "a.npz")
     with ThreadPoolExecutor(2) as executor:
         shared = replace(make_bench(tmp_path / "shared", net=net), executor=executor)
-        monkeypatch.setattr(tabulation, "workers_bench", lambda preset: small)
+        monkeypatch.setattr(workbench, "_reopened", lambda preset: small)
         table = tabulate(shared, tmp_path / "b.npz")
     for split in ("search", "test"):
         np.testing.assert_array_equal(table.right(split), alone.right(split))
@@ -143,10 +143,7 @@ def test_a_workbench_looks_up_what_a_table_knows(small, make_bench, net, tmp_pat
     monkeypatch.setattr(Evaluator, "predict", None)  # nothing is evaluated
     found = run_search(bench, "R2", reference=own.space.smallest, cas=True)
     pd.testing.assert_frame_equal(found.log, plain.log)
-    assert found.best == plain.best and bench.measure([found.best], own.space.smallest, "test").shape == (
-        1,
-        9,
-    )
+    assert found.best == plain.best and len(bench.measure([found.best], own.space.smallest, "test")) == 1
 
 
 def test_tables_do_not_depend_on_the_number_of_threads(make_bench, net, tmp_path):

@@ -9,6 +9,8 @@ import pyarrow.parquet as pq
 
 from ...errors import DataError
 
+FOLDER = Path(__file__).parent
+
 
 def load_example(name: str = "imagenet") -> pd.DataFrame:
     """One row an image: image (its number), source, label, and a column of predicted classes a network.
@@ -19,11 +21,23 @@ def load_example(name: str = "imagenet") -> pd.DataFrame:
     Raises:
         DataError: no such example.
     """
-    path = Path(__file__).parent / f"{name}.parquet"
+    path = FOLDER / f"{name}.parquet"
     if not path.is_file():
-        there = sorted(file.stem for file in path.parent.glob("*.parquet"))
+        there = sorted(file.stem for file in FOLDER.glob("*.parquet"))
         raise DataError(f"No example {name!r}; there are: {', '.join(there)}.")
     table = pq.read_table(path)
     frame = table.to_pandas()
     frame.attrs["about"] = table.schema.metadata[b"about"].decode()
     return frame
+
+
+def named_example(name: str = "imagenet") -> pd.DataFrame:
+    """The same, with the classes' English names, as torchvision has them (BSD licence).
+
+    Raises:
+        DataError: no such example.
+    """
+    frame = load_example(name)
+    names = (FOLDER / f"{name}.txt").read_text("utf-8").splitlines()
+    classes = [column for column in frame if column not in ("image", "source")]
+    return frame.assign(**{column: [names[k] for k in frame[column]] for column in classes})

@@ -4,13 +4,13 @@ For who ships models. It counts with :mod:`regnas_core.flips` and knows of no ne
 preset; it runs where torch is not installed.
 """
 
+from ..tables import Table, read_table
 from .answers import Answers, Items, join
 from .command import assert_no_regression, gate
 from .html import as_html
 from .limits import EXIT, USAGE, Limits, rate, read_ids, read_policy
 from .pages import as_json, as_junit, as_markdown, as_text
 from .release import Candidate, Release, Slice, compare, flipped
-from .tables import Table, read_table
 
 __all__ = [
     "EXIT",

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ...errors import PredictionError
 from ...files import distinct_names
-from .tables import Table
+from ..tables import Table
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from ...errors import PredictionError
 from ...files import write_atomically, write_table
 from ..classes import class_indices
-from ..examples import load_example
+from ..examples import named_example
+from ..tables import Table, read_table
 from .answers import join
 from .html import as_html
-from .limits import Limits, rate, read_ids, read_lines, read_policy
+from .limits import Limits, rate, read_ids, read_names, read_policy
 from .pages import as_junit, as_markdown, as_text
 from .release import Release, compare, flipped
-from .tables import Table, read_table
 
 
 def gate(
@@ -68,7 +68,7 @@ def gate(
         None if labels is None else read_table(labels),
         id=id,
         on_missing=on_missing,
-        classes=None if classes is None else read_lines(classes, "name"),
+        classes=None if classes is None else read_names(classes),
         top=top,
     )
     return compare(items, given, slices=slices, least=least, weight=weight)
@@ -81,18 +81,18 @@ def _table(given: str | Path | Table) -> Table:
 def example(
     name: str, baseline: str | None = None, candidates: Sequence[str] | None = None
 ) -> tuple[Table, list[Table]]:
-    """Tables of an example that ships (:func:`regnas_core.flips.examples.load_example`), by networks' names.
+    """Tables of an example that ships (:func:`regnas_core.flips.examples.named_example`), by networks' names.
 
     Raises:
         PredictionError: no such network.
     """
-    frame = load_example(name)
+    frame = named_example(name)
     columns = ["image", "source", "label"]
     networks = [column for column in frame if column not in columns]
     chosen = [baseline or networks[0], *(candidates or [f"{networks[0]}-int8", networks[1]])]
     if unknown := [network for network in chosen if network not in networks]:
         raise PredictionError(f"The example has no network {unknown[0]}; it has {', '.join(networks)}.")
-    tables = [Table(Path(n), frame[columns].assign(prediction=frame[n].astype(int))) for n in chosen]
+    tables = [Table(Path(n), frame[columns].assign(prediction=frame[n])) for n in chosen]
     return tables[0], tables[1:]
 
 

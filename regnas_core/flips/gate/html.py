@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from .limits import Verdict
-from .pages import RULE, worst_first
+from .pages import p_value, worst_first
 from .release import Candidate, Release, Slice, flipped
 
 PICTURES = 24  # flipped items that are shown, at most
@@ -60,7 +60,7 @@ def as_html(release: Release, images: str | Path | None = None, column: str | No
     parts = [_candidate(release, one, images, column) for one in release.candidates]
     name = escape(release.items.baseline.name)
     title = f"Negative flips: {name} → {', '.join(escape(one.name) for one in release.candidates)}"
-    between = _between(release) if len(release.pairs) else ""
+    summary, between = (_summary(release), _between(release)) if len(release.pairs) else ("", "")
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
@@ -68,7 +68,23 @@ def as_html(release: Release, images: str | Path | None = None, column: str | No
         f'<p class="soft">{len(release.items):,} items; {escape("; ".join(release.items.notes))}.</p>'
         "<p>A <b>negative flip</b> is an item that the old model gets right and the new one gets wrong: "
         "something that used to work and stops working, even where the new model is better on average. "
-        f"Here {escape(RULE)}.</p>{''.join(parts)}{between}</body></html>"
+        "Flips count from the old model to the new one, whichever is more accurate.</p>"
+        f"{summary}{''.join(parts)}{between}</body></html>"
+    )
+
+
+def _summary(release: Release) -> str:
+    """Several candidates at a glance."""
+    rows = "".join(
+        f'<tr><td><b>{escape(one.name)}</b></td><td>{escape(SAYS[one.verdict])}</td><td class="n">'
+        f"{one.counts.negative:,} ({one.nfr.value:.2%})</td>"
+        f'<td class="n">{one.counts.target_top1:.2%}</td></tr>'
+        for one in release.candidates
+    )
+    before = release.candidates[0].counts.reference_top1
+    return (
+        '<table><tr><th>new model</th><th></th><th class="n">negative flips</th>'
+        f'<th class="n">right answers (old: {before:.2%})</th></tr>{rows}</table>'
     )
 
 
@@ -108,8 +124,8 @@ def _cells(one: Candidate) -> str:
     return (
         '<h2>Every item, once</h2><table class="cells"><tr><th></th><th>new right</th><th>new wrong</th></tr>'
         f"<tr><th>old right</th>{cell(c.both_correct, 'still right')}"
-        f"{cell(c.negative, 'negative flips', 'bad')}</tr><tr><th>old wrong</th>"
-        f"{cell(c.positive, 'positive flips')}{cell(c.both_wrong, 'still wrong')}</tr></table>"
+        f"{cell(c.negative, 'broken: negative flips', 'bad')}</tr><tr><th>old wrong</th>"
+        f"{cell(c.positive, 'mended: positive flips')}{cell(c.both_wrong, 'still wrong')}</tr></table>"
     )
 
 
@@ -162,8 +178,9 @@ def _forest(slices: list[Slice], limit: float | None, least: int, most: int = 40
         rest += f" {small} slices of fewer than {least} items are left out."
     box = f'viewBox="0 0 {left + wide + 70} {height}" role="img" aria-label="Rates by slice"'
     return (
-        '<h2>Where</h2><p class="soft">Negative flips by slice, one-sided bounds; in brackets the number '
-        f"of items.{rest}</p><svg {box}>{''.join(lines)}</svg>"
+        '<h2>Where</h2><p class="soft">Negative flips by group of items, in brackets how many these are. The '
+        "dot is the rate that was found; the true one lies right of the line's start, and left of its end, "
+        f"each with the confidence asked.{rest}</p><svg {box}>{''.join(lines)}</svg>"
     )
 
 
@@ -228,12 +245,13 @@ def _short(value: object) -> str:
 def _between(release: Release) -> str:
     rows = "".join(
         f'<tr><td>{escape(r.a)}</td><td class="n">{r.only_a}</td><td>{escape(r.b)}</td>'
-        f'<td class="n">{r.only_b}</td><td class="n">{r.p_holm:.3f}</td></tr>'
+        f'<td class="n">{r.only_b}</td><td class="n">{escape(p_value(r.p_holm))}</td></tr>'
         for r in release.pairs.itertuples()
     )
     return (
-        '<h2>Between the candidates</h2><p class="soft">Items that one flips and the other does not; exact '
-        "paired tests of equal rates, corrected for their number.</p><table><tr><th>candidate</th>"
-        '<th class="n">alone</th><th>candidate</th><th class="n">alone</th><th class="n">p</th></tr>'
+        '<h2>Between the candidates</h2><p class="soft">Items that one breaks and the other does not. A '
+        "small p says that chance hardly makes such a difference (exact paired tests, corrected for their "
+        'number).</p><table><tr><th>candidate</th><th class="n">alone</th><th>candidate</th>'
+        '<th class="n">alone</th><th class="n"></th></tr>'
         f"{rows}</table>"
     )

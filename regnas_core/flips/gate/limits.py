@@ -86,15 +86,19 @@ def read_policy(path: str | Path) -> dict[str, Any]:
     path = Path(path)
     try:
         tree = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+    except (OSError, yaml.YAMLError, ValueError) as error:  # ValueError: no text, or a date that there is not
         raise PredictionError(f"{path}: cannot be read ({error}); expected YAML, as max_nfr: 1%.") from None
     if not isinstance(tree, dict) or (unknown := set(tree) - set(KEYS)):
         named = ", ".join(map(str, unknown)) if isinstance(tree, dict) else type(tree).__name__
         raise PredictionError(f"{path}: {named} is no limit; there are {', '.join(KEYS)}.")
     golden = tree.pop("golden", None)
     values: dict[str, Any] = {key: rate(value) for key, value in tree.items()}
-    if golden is not None:
-        values["golden"] = read_ids(path.parent / golden) if isinstance(golden, str) else frozenset(golden)
+    if isinstance(golden, str):
+        values["golden"] = read_ids(path.parent / golden)
+    elif isinstance(golden, list) and all(type(id) in (int, str) for id in golden):
+        values["golden"] = frozenset(golden)
+    elif golden is not None:
+        raise PredictionError(f"{path}: golden is {golden!r:.80}; expected a list of ids, or a file of them.")
     return values
 
 
@@ -105,6 +109,18 @@ def read_ids(path: str | Path) -> frozenset[Any]:
         PredictionError: missing or empty.
     """
     return frozenset(int(line) if line.lstrip("-").isdigit() else line for line in read_lines(path, "id"))
+
+
+def read_names(path: str | Path) -> list[str]:
+    """Names of classes, one a line, in the order of scores.
+
+    Raises:
+        PredictionError: missing, empty, or a name twice.
+    """
+    names = read_lines(path, "name")
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise PredictionError(f"{path} has the name {twice} twice; expected each class once.")
+    return names
 
 
 def read_lines(path: str | Path, what: str) -> list[str]:
@@ -138,12 +154,25 @@ class Bounded:
     n: float
 
 
+def effective_items(values: NDArray[Any], weights: NDArray[np.float64]) -> float:
+    """How many equal items would know the weighted mean of values (N,) as well as these do.
+
+    Korn and Graubard (Survey Methodology 1998): the variance over the items, by that of their weighted mean.
+    Where heavy items differ most that is less than what weights alone say (Kish), which is its bound.
+    """
+    share = weights / weights.sum()
+    off = (values - float(share @ values)) ** 2
+    kish = 1 / float((share**2).sum())
+    spread = float(share**2 @ off)
+    return min(kish, float(share @ off) / spread) if spread > 0 else kish
+
+
 def flip_rate(flips: NDArray[np.bool_], weights: NDArray[np.float64] | None, confidence: float) -> Bounded:
     """Share of items that flip, with exact bounds (Clopper and Pearson); weighted: by effective number."""
     if weights is None:
         n, count = float(len(flips)), float(flips.sum())
     else:
-        n = float(weights.sum() ** 2 / (weights**2).sum())
+        n = effective_items(flips, weights)
         count = n * float(weights[flips].sum() / weights.sum())
     low = float(stats.beta.ppf(1 - confidence, count, n - count + 1)) if count > 0 else 0.0
     high = float(stats.beta.ppf(confidence, count + 1, n - count)) if count < n else 1.0
@@ -158,7 +187,7 @@ def gain(
 ) -> Bounded:
     """Top-1 of the new minus the old, of paired items, with bounds by Bonett and Price (2012)."""
     share = np.full(len(old), 1 / len(old)) if weights is None else weights / weights.sum()
-    n = 1 / float((share**2).sum())
+    n = float(len(old)) if weights is None else effective_items(new.astype(float) - old, weights)
     up, down = n * float(share[new & ~old].sum()), n * float(share[old & ~new].sum())
     p, q = (up + 1) / (n + 2), (down + 1) / (n + 2)
     half = float(stats.norm.ppf(confidence)) * sqrt((p + q - (p - q) ** 2) / (n + 2))

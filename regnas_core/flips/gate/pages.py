@@ -38,9 +38,13 @@ def as_text(release: Release) -> str:
         said = f"{fewer} flips less" if row.p_holm < 0.05 else "no difference that chance could not make"
         lines.append(
             f"{row.a} and {row.b}: {row.only_a} and {row.only_b} flips of their own, {said} "
-            f"(p {row.p_holm:.3f})"
+            f"({p_value(row.p_holm)})"
         )
     return "\n".join(lines).rstrip()
+
+
+def p_value(p: float) -> str:
+    return f"p {p:.3f}" if p >= 0.001 else "p < 0.001"
 
 
 def _interval(one: Candidate) -> str:

@@ -264,9 +264,8 @@ def _said(what: str, found: Bounded, side: str, limit: float, verdict: Verdict, 
     if verdict in ends:
         edge = "at most" if (side == "at most") == (verdict == "pass") else "at least"
         return f"{text}, {edge} {ends[verdict]} at {sure:.0%} confidence"
-    text += (
-        f", between {min(bound, other):.2%} and {max(bound, other):.2%} at {sure:.0%} confidence each side"
-    )
+    between = f"between {min(bound, other):.2%} and {max(bound, other):.2%}"
+    text += f", the true one {between} at {sure:.0%} confidence each side"
     more = more_items(found, limit, sure)
     return text + (f"; some {more:,} more items would decide" if more else "")
 

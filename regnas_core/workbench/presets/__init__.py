@@ -15,6 +15,7 @@ from ...costs.tables import NOTE10_SPACE
 from ...errors import PresetError
 from ...files import digest
 from ...resources import output_root
+from ...search.strategies import strategy_names
 
 LONGEST_NAME = 120
 
@@ -68,7 +69,9 @@ class EvaluationSection(Section):
     batch_size: int | Literal["auto"] = Field(
         128, description="images a batch for predictions; 'auto' measures"
     )
-    precision: Literal["float32", "bfloat16"] = Field("float32", description="of predictions")
+    precision: Literal["float32", "tf32", "bfloat16"] = Field(
+        "float32", description="of predictions; tf32 is a GPU's faster, less exact float32"
+    )
     memory_gb: float = Field(2, gt=0, description="what folded weights may take at a time")
     workers: int = Field(1, ge=1, description="processes that predict side by side, on a CPU")
 
@@ -96,9 +99,13 @@ class SearchSection(Section):
     sweep: tuple[float, ...] = Field((), description="budgets of Fig. 5b and of families, ascending")
     platforms: tuple[str, ...] = Field(
         ("latency",),
-        description="costs that stand for platforms, beside MACs: params, note10, latency, or a table's path",
+        description="costs that stand for platforms: params, note10, latency, hcm, or a table's path",
     )
     ratios: tuple[float, ...] = Field((0.5, 2.0), description="λ2 / λ1 of App. B, beside R0, R2 and R1")
+    strategy: str = Field("evolution", description="of search, by name (see :func:`regnas_core.search`)")
+    evaluations: int | None = Field(
+        None, ge=1, description="of a search; by default as many as generations of a population have"
+    )
     generations: int = Field(20, ge=1)
     population: int = Field(100, ge=4)
     parent_ratio: float = Field(0.25, gt=0, lt=1)
@@ -119,6 +126,19 @@ class SearchSection(Section):
                 f"no platform {unknown[0]!r}: choose {', '.join(NAMES[1:])}, or a latency table (.csv)"
             )
         return platforms
+
+    @field_validator("strategy")
+    @classmethod
+    def _named(cls, strategy: str) -> str:
+        if strategy not in strategy_names():
+            raise ValueError(f"no strategy {strategy!r}: choose {', '.join(strategy_names())}")
+        return strategy
+
+    @model_validator(mode="after")
+    def _raced(self) -> SearchSection:
+        if self.racing is not None and self.strategy != "evolution":
+            raise ValueError(f"racing goes by the parents of an evolution; {self.strategy} has none")
+        return self
 
     @model_validator(mode="after")
     def _ordered(self) -> SearchSection:
@@ -234,14 +254,17 @@ def load_preset(name: str, overrides: dict[str, Any] | None = None) -> Preset:
 
 
 def alongside(own: Preset, other: Preset) -> Preset:
-    """``other`` with the seeds, the protocol of search and the number of images of ``own``.
+    """``other`` with the seeds, the protocol of search, the images and the evaluation of ``own``.
 
-    What stays its own: data set, super-network, budgets, and how networks are trained.
+    What stays its own: data set, super-network, budgets, and how networks are trained; of another data set,
+    path and sizes, too.
     """
-    general = ("samples", "seed", "seeds", "recompute", "device")
+    general = ("samples", "seed", "seeds", "recompute", "device", "evaluation")
     protocol = (
         "images",
         "images_per_seed",
+        "strategy",
+        "evaluations",
         "generations",
         "population",
         "parent_ratio",
@@ -249,7 +272,8 @@ def alongside(own: Preset, other: Preset) -> Preset:
         "mutation_prob",
         "racing",
     )
-    parts = {"search": protocol, "data": ("search_images", "test_images")}
+    same = ("path", "sizes") if own.data.name == other.data.name else ()
+    parts = {"search": protocol, "data": ("search_images", "test_images", *same)}
     changed = {
         part: getattr(other, part).model_copy(update={key: getattr(getattr(own, part), key) for key in keys})
         for part, keys in parts.items()
@@ -307,7 +331,9 @@ def _read_yaml(text: str | bytes, where: str) -> Any:
 def _explain(error: dict) -> str:
     key = ".".join(map(str, error["loc"]))
     if error["type"] != "extra_forbidden":
-        return f"  {key}: {error['msg']} (given: {error['input']!r})" if key else f"  {error['msg']}"
+        fault = error["msg"].removeprefix("Value error, ")
+        given = "" if isinstance(error["input"], dict) else f" (given: {error['input']!r})"
+        return f"  {key}: {fault}{given}" if key else f"  {fault}"
     near = difflib.get_close_matches(key, preset_keys(), 1, cutoff=0.5)
     hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(preset_keys())}"
     return f"  {key}: unknown key; {hint}"

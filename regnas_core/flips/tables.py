@@ -9,8 +9,11 @@ never lie in memory.
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +23,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from ...errors import PredictionError
+from ..errors import PredictionError
 
 SCORES = ("probabilities", "logits", "scores")
 FORMATS = ".npy, .csv, .parquet, .jsonl, .pt, or the folder of a Hugging Face data set"
+KINDS = "iufUSbO"  # of arrays: numbers and names; what else there is, such as dates, is no answer
 BLOCK = 16_384  # rows whose scores are in memory at a time
 
 Blocks = Iterator[NDArray[Any]]
@@ -54,11 +58,11 @@ def read_table(path: str | Path) -> Table:
 
     Args:
         path: .npy of classes (N,) or scores (N, C); .csv; .parquet; .jsonl; .pt of a tensor or a dictionary
-            of tensors; or a folder that ``datasets.Dataset.save_to_disk`` wrote. A .csv of one column may
-            lack a header.
+            of tensors; or a folder that ``datasets.Dataset.save_to_disk`` wrote. A .csv may lack a header if
+            its first line is numbers; an empty line is an item without values.
 
     Raises:
-        PredictionError: missing, unreadable, or empty.
+        PredictionError: missing, unreadable, or empty; a column twice. Scores raise it when they are read.
     """
     path = Path(path)
     if not path.exists():
@@ -73,18 +77,40 @@ def read_table(path: str | Path) -> Table:
     }
     reader = _arrow if path.is_dir() else readers.get(path.suffix.lower())
     if reader is None:
-        raise PredictionError(f"{path}: unknown kind of file; expected {FORMATS}.")
-    try:
+        raise PredictionError(f"{path}: unknown suffix {path.suffix!r}; expected one of {FORMATS}.")
+    with _readable(path):
         table = reader(path)
-    except PredictionError:
-        raise
-    except ModuleNotFoundError:
-        raise
-    except Exception as error:  # whatever a damaged file makes a reader raise
-        raise PredictionError(f"{path}: cannot be read ({type(error).__name__}: {error}).") from error
     if not len(table):
         raise PredictionError(f"{path} is empty: there is nothing to compare.")
-    return table
+    if twice := table.columns.columns[table.columns.columns.duplicated()].tolist():
+        raise PredictionError(f"{path} has the column {twice[0]} twice; expected each once.")
+    return table if table.scores is None else replace(table, scores=partial(_checked, table))
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Whatever a damaged file makes a reader raise becomes a named error."""
+    try:
+        yield
+    except (PredictionError, ModuleNotFoundError):
+        raise
+    except Exception as error:
+        raise PredictionError(
+            f"{path}: cannot be read ({type(error).__name__}: {error}); expected a whole {path.suffix} file."
+        ) from error
+
+
+def _checked(table: Table) -> Blocks:
+    """Scores, as they are read, a matrix of floats each."""
+    assert table.scores is not None
+    with _readable(table.path):
+        for block in table.scores():
+            if block.ndim != 2 or block.dtype.kind not in "iuf" or block.shape[1] < 2:
+                raise PredictionError(
+                    f"{table.path}: {table.kind} are {block.dtype} {block.shape}; expected a list of numbers "
+                    "in every row, one a class."
+                )
+            yield block if block.dtype.kind == "f" else block.astype(float)
 
 
 def _npy(path: Path) -> Table:
@@ -93,7 +119,7 @@ def _npy(path: Path) -> Table:
 
 
 def _of_array(path: Path, values: NDArray[Any]) -> Table:
-    if values.ndim == 1:
+    if values.ndim == 1 and values.dtype.kind in KINDS:
         return Table(path, pd.DataFrame({"prediction": np.asarray(values)}))
     if values.ndim == 2 and values.dtype.kind == "f" and values.shape[1] > 1:
         starts = range(0, len(values), BLOCK)
@@ -113,12 +139,15 @@ def _of_array(path: Path, values: NDArray[Any]) -> Table:
 
 
 def _csv(path: Path) -> Table:
-    frame = pd.read_csv(path, skip_blank_lines=True)
-    if frame.shape[1] == 1 and "prediction" not in frame and "label" not in frame:
-        head = pd.to_numeric(pd.Series(frame.columns), errors="coerce")
-        if head.notna().all():  # one column of numbers without a header
-            frame = pd.read_csv(path, header=None)
-        frame.columns = ["prediction"]
+    first = pd.read_csv(path, header=None, dtype=str, nrows=1, skip_blank_lines=False).iloc[0]
+    bare = bool(pd.to_numeric(first.dropna(), errors="coerce").notna().all())  # no header, but numbers
+    names = [str(i) if bare else str(name).strip() for i, name in enumerate(first.fillna(""))]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the first line
+        frame = pd.read_csv(path, header=None if bare else 0, index_col=False, skip_blank_lines=False)
+    frame.columns = pd.Index(names)
+    if len(names) == 1 and names[0] not in ("prediction", "label", *SCORES):
+        frame.columns = pd.Index(["prediction"])
     return _split(path, frame)
 
 
@@ -133,7 +162,7 @@ def _split(path: Path, frame: pd.DataFrame) -> Table:
     if not known:
         return Table(path, frame)
     values = frame.pop(known[0])
-    if isinstance(values.iloc[0], str):  # of a .csv
+    if len(values) and isinstance(values.iloc[0], str):  # of a .csv
         values = values.map(json.loads)
     starts = range(0, len(values), BLOCK)
     blocks = lambda: (np.array(values.iloc[s : s + BLOCK].tolist(), float) for s in starts)  # noqa: E731
@@ -177,6 +206,8 @@ def _arrow(path: Path) -> Table:
 
 
 def _matrix(path: Path, lists: pa.Array) -> NDArray[Any]:
+    if not hasattr(lists, "flatten"):
+        raise PredictionError(f"{path}: scores are {lists.type}; expected a list of numbers in every row.")
     flat = lists.flatten().to_numpy(zero_copy_only=False)
     if len(lists) == 0 or len(flat) % len(lists) or lists.null_count:
         raise PredictionError(f"{path}: scores of unequal length; expected one number a class in every row.")

@@ -1,0 +1,101 @@
+"""The page, put together: HTML, style, scripts and packed tables in one file."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ...errors import DataError
+from ...files import write_atomically
+from ...tabular.benchmark import TABLES, load_tabular
+from .packing import find_pictures, pack_pictures, pack_table
+
+PAGE = Path(__file__).with_name("page")
+IMAGES = 4608  # of each split, of all tables together
+PICTURES = 1024
+LARGEST = 5_000_000  # bytes of a page
+TITLES = {"glyphs": "Letters", "cifar10": "Photographs (CIFAR-10)"}
+_IMPORT = re.compile(r'^import \{[^}]*\} from "\./([\w-]+\.js)";\n', re.MULTILINE)
+
+
+def write_explorer(
+    path: str | Path, names: Sequence[str | Path] = (), *, images: int | None = None, pictures: int = PICTURES
+) -> Path:
+    """Write the explorer, one page that needs nothing else.
+
+    Args:
+        path: of the page.
+        names: tables, as ``"demo-0"`` or the path of a file; all that are here by default.
+        images: how many of each split, the first ones, so that the page stays small; by default fewer the
+            more tables there are.
+        pictures: how many of the test images can be seen, for each data set.
+
+    Raises:
+        DataError: no such table, one that the page cannot hold, or a page of more than 5 MB.
+    """
+    here = sorted(TABLES.glob("*.npz"), key=lambda file: (not file.stem.startswith("demo"), file.stem))
+    files = [_file(name) for name in names or here]  # the first is shown first: its pictures are everywhere
+    if not files:
+        raise DataError("There is no table to explore here. Make one with `regnas tabulate`.")
+    tables = {file.stem: load_tabular(file) for file in files}
+    images = images or IMAGES // len(tables)
+    about, blobs = [], []
+    for name, table in tables.items():
+        dataset, training = table.info["dataset"], name.rpartition("-")[2]
+        title = f"{TITLES.get(dataset, dataset)}, training {training}" if training.isdecimal() else name
+        header, blob = pack_table(name, title, table, images)
+        about.append(header)
+        blobs.append(f'<script type="text/plain" id="{name}">{blob}</script>')
+    data = {"tables": about, "pictures": _pictures(list(tables.values()), images, pictures)}
+    parts = {
+        "style": "\n".join((PAGE / name).read_text("utf-8") for name in ("style.css",)),
+        "data": json.dumps(data, separators=(",", ":")).replace("</", "<\\/"),
+        "tables": "\n".join(blobs),
+        "script": bundle("main.js"),
+    }
+    html = (PAGE / "index.html").read_text("utf-8")
+    page = re.sub(r"<!-- (\w+) -->", lambda match: parts[match[1]], html).encode()
+    if len(page) > LARGEST:
+        raise DataError(
+            f"The page has {len(page):,} bytes, more than {LARGEST:,}. Take fewer images (here {images:,} a "
+            "split) or fewer tables."
+        )
+    return write_atomically(path, lambda part: part.write_bytes(page))
+
+
+def bundle(entry: str) -> str:
+    """A module and all that it imports as one script: a page from a disk may not load modules.
+
+    Each file stands after those that it imports, without ``import`` and ``export``; so names are unique
+    throughout, and imports are written as ``import { a, b } from "./file.js";``.
+    """
+    done: dict[str, str] = {}
+
+    def add(name: str) -> None:
+        if name not in done:
+            text = (PAGE / name).read_text("utf-8")
+            for wanted in _IMPORT.findall(text):
+                add(wanted)
+            text = re.sub(r"^export ", "", _IMPORT.sub("", text), flags=re.MULTILINE)
+            done[name] = f"// ── {name}\n{text.strip()}\n"
+
+    add(entry)
+    return "\n".join(done.values())
+
+
+def _file(name: str | Path) -> Path:
+    path = Path(name)
+    return path if path.suffix else TABLES / f"{name}.npz"
+
+
+def _pictures(tables: list[Any], images: int, most: int) -> dict[str, Any]:
+    """Data set → its pictures, where they are on this machine."""
+    found = {}
+    for dataset in dict.fromkeys(table.info["dataset"] for table in tables):
+        own = [table for table in tables if table.info["dataset"] == dataset]
+        if (test := find_pictures(own)) is not None:
+            found[dataset] = pack_pictures(test, own, images, most)
+    return found

@@ -1,0 +1,108 @@
+"""Workers: orders go out to an executor, results come back as they are done, and what failed is named."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from multiprocessing import get_context, parent_process
+from typing import Any, TypeVar
+
+import torch
+
+from ..errors import DataError, RegnasError
+from ..spaces.arch import Arch
+
+Key = TypeVar("Key")
+
+
+@dataclass(frozen=True)
+class Order:
+    """The workbench that a worker is to work with.
+
+    Attributes:
+        open: makes a workbench of a preset, given as JSON.
+        preset: that text.
+        parcel: a pickled super-network in place of the preset's.
+        identities: (split, :meth:`Workbench.identity` that is asked for), of the splits that matter.
+    """
+
+    open: Callable[[str], Any]
+    preset: str
+    parcel: bytes | None
+    identities: tuple[tuple[str, str], ...]
+
+
+def start_pool(workers: int) -> ProcessPoolExecutor:
+    """So many processes on this machine, which share its cores.
+
+    They end with the last workbench that holds the pool, and where this process is killed outright.
+    """
+    threads = max(1, torch.get_num_threads() // workers)
+    return ProcessPoolExecutor(workers, get_context("spawn"), initializer=_begin, initargs=(threads,))
+
+
+def results(
+    executor: Executor, order: Order, work: Callable[..., Any], parts: Mapping[Key, Sequence[Arch]]
+) -> Iterator[tuple[Key, Any]]:
+    """``work(bench, archs)`` of each part, as it comes. A part that fails costs its own result only.
+
+    Raises:
+        DataError: a worker has other weights, images, or another kind of device than asked for.
+        RegnasError: workers died.
+        Exception: what else went wrong first; the results of all other parts came before.
+    """
+    futures, failed = {}, None
+    try:
+        for key, archs in parts.items():
+            futures[executor.submit(_work, order, work, list(archs))] = key
+        for future in as_completed(futures):
+            if (error := future.exception()) is None:
+                yield futures[future], future.result()
+            failed = failed or error
+        if failed is not None:
+            raise failed
+    except BrokenExecutor as error:
+        raise RegnasError(
+            f"A worker died, killed or out of memory ({error}). What was done before is kept: run the same "
+            "again, in a new process; with fewer evaluation.workers if memory is short."
+        ) from error
+    finally:
+        for future in futures:
+            future.cancel()
+
+
+# ── in a worker ──────────────────────────────────────────────────────────────────────────────────
+def _begin(threads: int) -> None:
+    torch.set_num_threads(threads)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A pool's worker would wait for ever for work from a process that was killed."""
+    if (parent := parent_process()) is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _work(order: Order, work: Callable[..., Any], archs: list[Arch]) -> Any:
+    return work(_opened(order), archs)
+
+
+@lru_cache(maxsize=2)
+def _opened(order: Order) -> Any:
+    bench = order.open(order.preset)
+    if order.parcel is not None:
+        bench = replace(bench, net=pickle.loads(order.parcel))  # of the process that asks
+    for split, asked in order.identities:
+        if (found := bench.identity(split)) != asked:
+            raise DataError(
+                f"A worker has {found} for the {split} split, where {asked} was asked for (weights, "
+                "calibration, images, device, precision, version). Give workers the same data and the same "
+                "version, and name the device, as by --set device=cuda."
+            )
+    return bench
