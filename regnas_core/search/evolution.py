@@ -9,6 +9,7 @@ from ..spaces.arch import Arch
 from ..spaces.space import Cost, Space
 from .course import ATTEMPTS, Course, SearchResult
 from .rewards import Score
+from .strategies import search
 
 VERSION = 1  # of the searches' random course: logs of another one are not taken for these
 
@@ -57,26 +58,23 @@ def evolve(
         RegnasError: a score is not a number, or their count is wrong.
     """
     evaluations = population + (generations - 1) * (population - survivors(population, parent_ratio))
-    course = Course(
+    return search(
         space,
         score,
-        evaluations=evaluations,
-        seed=seed,
-        max_cost=max_cost,
-        min_cost=min_cost,
-        cost=cost,
-        reference=reference,
-        exclude=exclude,
+        evolution,
+        evaluations,
+        seed,
+        max_cost,
+        min_cost,
+        cost,
+        reference,
+        exclude,
         progress=progress,
-    )
-    evolution(
-        course,
         population=population,
         parent_ratio=parent_ratio,
         mutation_ratio=mutation_ratio,
         mutation_prob=mutation_prob,
     )
-    return course.result()
 
 
 def evolution(
@@ -127,7 +125,7 @@ def evolution(
             course.stopped = (
                 f"generation {generation} found only {len(born)} new architectures of {len(wanted)}"
             )
-            warnings.warn(f"{space.name}: search ended early, {course.stopped}.", stacklevel=3)
+            warnings.warn(f"{space.name}: search ended early, {course.stopped}.", stacklevel=4)
             return
 
 
