@@ -121,8 +121,8 @@ def search(
     from ..search.rewards import parse_reward, reward_weights
     from ..workbench.protocol import run_search
 
-    cas = bool(reward_weights(parse_reward(reward))[1]) if cas is None else cas
     weights = parse_reward(reward)
+    cas = bool(reward_weights(weights)[1]) if cas is None else cas
     changes = [*(changes or []), *([f"search.strategy={strategy}"] if strategy else [])]
     bench = opened(preset, changes, out)
     ref = bench.space.parse(reference) if reference else find_reference(bench)

@@ -51,9 +51,8 @@ def monas(
     while course.left and controller.slots:
         choices, values = controller.draw(context)
         archs = [course.near(v) for v in values]
-        fresh = [arch for arch in dict.fromkeys(archs) if arch not in course.seen][: course.left]
-        idle = 0 if fresh else idle + 1
-        born = [(arch, "controller") for arch in fresh]
+        born = course.take(iter(archs), batch, "controller")
+        idle = 0 if born else idle + 1
         if idle > PATIENCE:
             born, idle = course.draw(batch), 0
             if not born:
