@@ -59,9 +59,7 @@ def monas(
                 return
         for (arch, _), score in zip(born, course.evaluate(born), strict=True):
             known[arch] = _reward(score, course.cost(arch) / ceiling, reward, alpha, threshold)
-        rated = [
-            i for i, arch in enumerate(archs) if arch in known
-        ]  # not the reference, nor what is excluded
+        rated = [i for i, arch in enumerate(archs) if arch in known]  # without reference and excluded ones
         if not rated:
             continue
         gains = torch.tensor([known[archs[i]] for i in rated])
