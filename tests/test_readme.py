@@ -1,4 +1,4 @@
-"""The README says what the recorded runs say, and its links lead somewhere."""
+"""The README and the core's guide say what the recorded runs say, and their links lead somewhere."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from regnas_core.workbench import checks
 from regnas_core.workbench.presets import load_preset
 
 README = project_path("README.md").read_text(encoding="utf-8")
+GUIDE = project_path("regnas_core/README.md").read_text(encoding="utf-8")
+TEXTS = {"README.md": README, "regnas_core/README.md": GUIDE}
 
 
 @pytest.mark.parametrize("preset", ["demo", "cifar10"])
@@ -33,22 +35,32 @@ def test_table_2_is_the_recorded_one(preset):
         )
 
 
-def test_relative_links_lead_to_files():
-    links = [x for x in re.findall(r"\]\(([^)#]+)\)", README) if "://" not in x]
+@pytest.mark.parametrize("name", TEXTS)
+def test_relative_links_lead_to_files(name):
+    links = [x for x in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", TEXTS[name]) if "://" not in x]
     assert len(links) > 15
-    assert not [x for x in links if not (project_path("README.md").parent / x).exists()]
+    assert not [x for x in links if not (project_path(name).parent / x).exists()]
+
+
+@pytest.mark.parametrize("name", [*TEXTS, "CONTRIBUTING.md"])
+def test_links_to_sections_lead_to_headings(name):
+    text = project_path(name).read_text(encoding="utf-8")
+    for file, section in re.findall(r"\]\(([^)#]*\.md)?#([^)]+)\)", text):
+        lines = (project_path(name).parent / file).read_text(encoding="utf-8") if file else text
+        headings = re.findall(r"^#+ (.*)$", lines, re.MULTILINE)
+        assert section in {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
 
 
 # ── a super-network of your own ──────────────────────────────────────────────────────────────────
 def block(first_line: str) -> str:
-    """The code block of the README that begins with a line."""
-    (found,) = re.findall(rf"```\w+\n({re.escape(first_line)}\n.*?)```", README, re.DOTALL)
+    """The code block of the README or the guide that begins with a line."""
+    (found,) = re.findall(rf"```\w+\n({re.escape(first_line)}\n.*?)```", README + GUIDE, re.DOTALL)
     return found
 
 
 @pytest.fixture
 def plain(tmp_path, monkeypatch) -> list[str]:
-    """The README's example as an installed package, and pictures for it; the options of its preset."""
+    """The guide's example as an installed package, and pictures for it; the options of its preset."""
     site, tree = tmp_path / "site", tmp_path / "pictures"
     info = site / "plain-0.1.dist-info"
     info.mkdir(parents=True)
@@ -94,7 +106,7 @@ def test_a_super_network_of_ones_own_is_trained_searched_and_reproduced(plain, t
     reference = space.arch(w=8, d=[1, 2, 1])
     inside = [space.sample(np.random.default_rng(k), containing=reference) for k in range(20)]
     assert all(space.contains(arch, reference) for arch in inside)
-    for command in re.findall(r"^regnas (.* --preset plain\.yaml.*)$", README, re.MULTILINE):
+    for command in re.findall(r"^regnas (.* --preset plain\.yaml.*)$", GUIDE, re.MULTILINE):
         done = CliRunner().invoke(cli.app, [*command.split(), *plain])
         assert done.exit_code == 0, (command, done.output, done.exception)
     (log,) = tmp_path.glob("runs/*/training/log.csv")

@@ -122,8 +122,8 @@ def search(
     from ..search.rewards import parse_reward, reward_weights
     from ..workbench.protocol import run_search
 
-    cas = bool(reward_weights(parse_reward(reward))[1]) if cas is None else cas
     weights = parse_reward(reward)
+    cas = bool(reward_weights(weights)[1]) if cas is None else cas
     changes = [*(changes or []), *([f"search.strategy={strategy}"] if strategy else [])]
     first = repetitions(opened(preset, changes, out))[0]
     bench = first.bench

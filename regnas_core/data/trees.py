@@ -193,9 +193,7 @@ def _decode_into(
     def read(file: str) -> np.ndarray | str:
         try:
             return decode_picture(tree.root / file, size, resize, interpolation, upright)
-        except (
-            Exception
-        ) as error:  # Pillow raises OSError, ValueError, SyntaxError, DecompressionBombError, …
+        except Exception as error:  # OSError, ValueError, SyntaxError, DecompressionBombError, …: Pillow's
             return f"{type(error).__name__}: {error}".replace(str(tree.root), tree.root.name)
 
     bar = tqdm(total=len(tree), initial=done, desc=f"decoding {tree.root.name}", unit="picture", leave=False)

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 from scipy import stats
 from tqdm import tqdm
 
@@ -23,6 +22,7 @@ from ..evaluation.evaluator import Evaluator
 from ..flips import flip_counts
 from ..spaces.arch import Arch
 from ..supernets.supernet import SuperNet
+from ..updates.training import logits
 
 # torch is the network as it was trained; "int8, simulated" computes int8's arithmetic in floats
 PLATFORMS = ("torch", "float32", "float16", "int8", "int8 by tensor", "int8, simulated")
@@ -67,19 +67,22 @@ def answers(
     for name, arch in tqdm(networks.items(), "deploy", leave=False):
         network = for_pictures(evaluator.extract(arch), net.mean, net.std).eval()
         plain = to_onnx(network, asked.images, folder / f"{name}.onnx")
+        files: dict[str, Path] = {}
         for platform in platforms:
             if platform == "torch":
-                found[column(name, platform)] = _by_torch(network, asked.images)
+                found[column(name, platform)] = logits(network, asked.images).argmax(1)
                 continue
-            path = _file(plain, platform, data.calibration.images[:CALIBRATION])
-            run = OnnxNetwork(path, threads=threads, simulated=platform.endswith("simulated"))
+            kind = platform.removesuffix(", simulated")  # the same file, run otherwise
+            if kind not in files:
+                files[kind] = _file(plain, kind, data.calibration.images[:CALIBRATION])
+            run = OnnxNetwork(files[kind], threads=threads, simulated=kind != platform)
             found[column(name, platform)] = run.predict(asked.images)
     frame = pd.DataFrame(found)
     return frame.astype(np.uint8 if frame.max(axis=None) < 256 else np.uint16)
 
 
 def _file(plain: Path, platform: str, calibration: np.ndarray) -> Path:
-    """The network for a platform, made when it is first asked for in this run."""
+    """The network for a platform, made of the one in 32-bit floats."""
     if platform == "float32":
         return plain
     if platform == "float16":
@@ -87,12 +90,6 @@ def _file(plain: Path, platform: str, calibration: np.ndarray) -> Path:
     by_channel = platform != "int8 by tensor"
     path = plain.with_name(f"{plain.stem}-int8{'' if by_channel else '-by-tensor'}.onnx")
     return to_int8(plain, path, calibration, per_channel=by_channel)
-
-
-@torch.no_grad()
-def _by_torch(network: torch.nn.Module, images: np.ndarray, batch: int = 256) -> np.ndarray:
-    parts = [torch.from_numpy(np.array(images[i : i + batch])) for i in range(0, len(images), batch)]
-    return np.concatenate([network(part).argmax(1).numpy() for part in parts])
 
 
 def _networks(frame: pd.DataFrame) -> tuple[list[str], list[str]]:

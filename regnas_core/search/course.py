@@ -97,18 +97,27 @@ class Course:
         """See :func:`regnas_core.spaces.variation.near`; the anchor is a random architecture by default."""
         return self.space.near(values, self.rng, anchor or self.sample(), **self.limits)
 
-    def new(self, drawn: Iterator[Arch], attempts: int = ATTEMPTS) -> Arch | None:
-        """The next that was not seen yet, from now on seen; None where none is found in so many."""
+    def new(self, drawn: Iterator[Arch], attempts: int | None = ATTEMPTS) -> Arch | None:
+        """The next that was not seen yet, from now on seen; None where none is found in so many.
+
+        Of what comes to an end all may be looked at: ``attempts=None``.
+        """
         for arch in islice(drawn, attempts):
             if arch not in self.seen:
                 self.seen.add(arch)
                 return arch
         return None
 
+    def take(
+        self, drawn: Iterator[Arch], count: int, origin: str, attempts: int | None = None
+    ) -> list[tuple[Arch, str]]:
+        """So many new ones with their origin, for :meth:`evaluate`; fewer where fewer are found or left."""
+        found = (self.new(drawn, attempts) for _ in range(min(count, self.left)))
+        return [(arch, origin) for arch in found if arch is not None]
+
     def draw(self, count: int) -> list[tuple[Arch, str]]:
         """So many new random architectures, or as many as are found and left."""
-        found = (self.new(iter(self.sample, None)) for _ in range(min(count, self.left)))
-        return [(arch, "random") for arch in found if arch is not None]
+        return self.take(iter(self.sample, None), count, "random", ATTEMPTS)
 
     @property
     def exhausted(self) -> bool:

@@ -51,7 +51,7 @@ def write_explorer(
         blobs.append(f'<script type="text/plain" id="{name}">{blob}</script>')
     data = {"tables": about, "pictures": _pictures(list(tables.values()), images, pictures)}
     parts = {
-        "style": "\n".join((PAGE / name).read_text("utf-8") for name in ("style.css",)),
+        "style": (PAGE / "style.css").read_text("utf-8"),
         "data": json.dumps(data, separators=(",", ":")).replace("</", "<\\/"),
         "tables": "\n".join(blobs),
         "script": bundle("main.js"),

@@ -20,7 +20,7 @@ def local(course: Course, *, batch: int = 10) -> None:
     while course.left and (start := course.draw(1)):
         here, height = start[0][0], course.evaluate(start)[0]
         path = neighbours(course, here)
-        while course.left and (born := [(arch, "neighbour") for arch in _some(course, path, batch)]):
+        while course.left and (born := course.take(path, batch, "neighbour")):
             scores = course.evaluate(born)
             if max(scores) > height:
                 height = max(scores)
@@ -46,15 +46,3 @@ def neighbours(course: Course, arch: Arch) -> Iterator[Arch]:
         values[slot] = value
         if limits.allows(near := space.canonical(values)):
             yield near
-
-
-def _some(course: Course, path: Iterator[Arch], count: int) -> list[Arch]:
-    """The next so many of a path that were not seen."""
-    found: list[Arch] = []
-    for arch in path:
-        if arch not in course.seen:
-            course.seen.add(arch)
-            found.append(arch)
-        if len(found) == min(count, course.left):
-            break
-    return found

@@ -51,18 +51,15 @@ def monas(
     while course.left and controller.slots:
         choices, values = controller.draw(context)
         archs = [course.near(v) for v in values]
-        fresh = [arch for arch in dict.fromkeys(archs) if arch not in course.seen][: course.left]
-        idle = 0 if fresh else idle + 1
-        born = [(arch, "controller") for arch in fresh]
+        born = course.take(iter(archs), batch, "controller")
+        idle = 0 if born else idle + 1
         if idle > PATIENCE:
             born, idle = course.draw(batch), 0
             if not born:
                 return
         for (arch, _), score in zip(born, course.evaluate(born), strict=True):
             known[arch] = _reward(score, course.cost(arch) / ceiling, reward, alpha, threshold)
-        rated = [
-            i for i, arch in enumerate(archs) if arch in known
-        ]  # not the reference, nor what is excluded
+        rated = [i for i, arch in enumerate(archs) if arch in known]  # without reference and excluded ones
         if not rated:
             continue
         gains = torch.tensor([known[archs[i]] for i in rated])

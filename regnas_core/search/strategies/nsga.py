@@ -57,8 +57,8 @@ def _run(course: Course, algorithm: Any) -> None:
     while course.left:
         asked = algorithm.ask()
         wanted: list[Arch] = [] if asked is None else [x[0] for x in asked.get("X")]
-        fresh = [arch for arch in dict.fromkeys(wanted) if arch not in course.seen][: course.left]
-        born = [(arch, "child") for arch in fresh] or course.draw(1)  # its children are all known: a newcomer
+        born = course.take(iter(wanted), len(wanted), "child")
+        born = born or course.draw(1)  # its children are all known: a newcomer
         if not born:
             return
         start = len(course.archs)

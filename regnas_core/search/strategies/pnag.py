@@ -161,5 +161,4 @@ def pnag(course: Course, *, batch: int = 25, start: int = 50, steps: int = 20) -
         low, high = min(course.costs), limits["max_cost"] or generator.budgets[1]
         budgets = [high] * (batch - batch // 2) + course.rng.uniform(low, high, batch // 2).tolist()
         proposed = generator.propose(budgets[: course.left], limits["min_cost"])
-        fresh = [arch for arch in dict.fromkeys(proposed) if arch not in course.seen]
-        born = [(arch, "generator") for arch in fresh] or course.draw(batch)
+        born = course.take(iter(proposed), batch, "generator") or course.draw(batch)

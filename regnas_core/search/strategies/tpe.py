@@ -51,8 +51,7 @@ def tpe(course: Course, *, batch: int = 10, start: int = 20, attempts: int = 10)
         while born:
             for (arch, _), score in zip(born, course.evaluate(born), strict=True):
                 tell(arch, score)
-            found = (course.new(iter(propose, None), attempts) for _ in range(min(batch, course.left)))
-            born = [(arch, "tpe") for arch in found if arch is not None] or course.draw(batch)
+            born = course.take(iter(propose, None), batch, "tpe", attempts) or course.draw(batch)
     finally:
         optuna.logging.set_verbosity(verbosity)
 
