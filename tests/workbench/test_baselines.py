@@ -19,7 +19,8 @@ from regnas_core.workbench import baselines
 from regnas_core.workbench.baselines import baseline_predictions
 from regnas_core.workbench.workbench import Workbench, open_data
 
-pytestmark = pytest.mark.slow
+# Small trees: two search pictures of 1,000 classes are fewer than anyone would search on.
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*has no picture of:UserWarning")]
 
 SMALL = "mobilenet_v3_small"
 

@@ -146,7 +146,7 @@ def test_a_killed_job_goes_on_where_it_stopped(bench, open_bench, arch, monkeypa
         kill_in_epoch(patch, 1)
         with pytest.raises(KeyboardInterrupt):
             job_predictions(bench, jobs)
-    assert (bench.runs.parent / "networks" / network_key(bench, jobs[0]) / "training.pt").exists()
+    assert (bench.runs.parent / "networks" / f"{network_key(bench, jobs[0])}-cpu" / "training.pt").exists()
     np.testing.assert_array_equal(job_predictions(open_bench(), jobs), whole)
     assert trained["epochs"] == 4  # over both runs, each epoch once
 
