@@ -34,6 +34,26 @@ def reproduce(
     typer.echo(f"Report: {report}")
 
 
+@app.command()
+def plan(
+    preset: Preset = "demo",
+    only: Annotated[list[str] | None, typer.Option(help="Only this item, as for reproduce.")] = None,
+    changes: Set = None,
+    timed: Annotated[
+        bool, typer.Option("--time/--no-time", help="Measure how fast the work goes here: about a minute.")
+    ] = True,
+) -> None:
+    """What a run needs, does and takes, before it: what is missing, networks to run, disk, hours.
+
+    Nothing need be there yet, neither images nor weights.
+    """
+    from ..reproduction import plan as planning
+    from ..workbench.presets import parse_overrides
+
+    found = planning.plan(preset, only or [], parse_overrides(changes or []), timed=timed)
+    typer.echo(planning.as_text(found))
+
+
 @app.command("train-supernet")
 def train_supernet(
     preset: Preset = "demo",

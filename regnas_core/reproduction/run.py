@@ -153,32 +153,38 @@ def execute(nb: Notebook, output: Path, parameters: dict[str, Any]) -> None:
 def reproduce(preset: str, only: list[str], overrides: dict[str, Any], *, out: Path | None = None) -> Path:
     """Regenerate items of the paper; returns the path of the HTML report.
 
-    Predictions are kept as they are made, so that a killed run, started again, goes on where it was.
+    Predictions are kept as they are made, so that a killed run, started again, goes on where it was. A
+    notebook that fails does not keep the others from running.
 
     Args:
         preset: name or path.
         only: items, such as ``["table2"]``; all for an empty list.
         overrides: dotted preset keys to set.
         out: folder for ``runs/`` and ``figures/``.
+
+    Raises:
+        NotebookError: some failed; after all others have run, and the report of these is written.
     """
     chosen = choose(only)
     bench = open_workbench(preset, overrides, out=out)
-    os.environ["REGNAS_OUT"] = str(bench.runs.parent.parent.resolve())
+    os.environ["REGNAS_OUT"] = str(bench.root.resolve())
     os.environ["TQDM_DISABLE"] = "1"  # for the notebooks: bars do not belong into what they leave behind
     preset = str(Path(preset).resolve()) if Path(preset).is_file() else preset
     seconds: dict[str, float] = {}
     done: list[Notebook] = []
     left_out: list[str] = []
+    failed: list[str] = []
     for nb in (bar := tqdm(chosen, desc=f"reproducing {bench.name}", unit="notebook")):
         bar.set_postfix_str(nb.path.stem)
         start = time.perf_counter()
         try:
             execute(nb, bench.runs / "notebooks" / nb.path.name, {"preset": preset, "overrides": overrides})
-        except NotebookError:
-            if only or not (missing := nb.missing(preset, overrides)):
-                raise
-            tqdm.write(f"\n{', '.join(nb.items)}: left out, for want of {missing[0]}\n")
-            left_out.append(f"{nb.title}, for want of {missing[0]}")
+        except NotebookError as error:
+            missing = [] if only else nb.missing(preset, overrides)
+            why = f"for want of {missing[0]}" if missing else f"it failed: {error}"
+            tqdm.write(f"\n{', '.join(nb.items)}: left out, {why}\n")
+            left_out.append(f"{nb.title}, {why}")
+            failed += [] if missing else [str(error)]
             continue
         done.append(nb)
         seconds[nb.path.stem] = round(time.perf_counter() - start, 1)
@@ -191,7 +197,13 @@ def reproduce(preset: str, only: list[str], overrides: dict[str, Any], *, out: P
         for item in nb.items:
             if table := short_table(bench.figures / f"{item}.csv"):
                 tqdm.write(f"\n{item}: {nb.title}\n\n{table}\n")
-    return write_report(bench, done, left_out)
+    report = write_report(bench, done, left_out)
+    if failed:
+        many = (
+            f"{len(failed)} of {len(chosen)} notebooks failed" if len(chosen) > 1 else "The notebook failed"
+        )
+        raise NotebookError("\n".join([f"{many}; what the others made is in {report}.", *failed]))
+    return report
 
 
 def short_table(path: Path, rows: int = 12) -> str:

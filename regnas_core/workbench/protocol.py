@@ -114,11 +114,16 @@ def run_search(
 
 def _search(protocol: SearchSection, space: Space, score: Score, **limits: Any) -> SearchResult:
     """By the preset's strategy, with as many evaluations as it says."""
-    population, ratio = protocol.population, protocol.parent_ratio
-    generations = population + (protocol.generations - 1) * (population - survivors(population, ratio))
     names = ("population", "parent_ratio", "mutation_ratio", "mutation_prob")
     own = {name: getattr(protocol, name) for name in names} if protocol.strategy == "evolution" else {}
-    return search(space, score, protocol.strategy, protocol.evaluations or generations, **limits, **own)
+    return search(space, score, protocol.strategy, evaluations(protocol), **limits, **own)
+
+
+def evaluations(protocol: SearchSection) -> int:
+    """How many networks a search evaluates: as said, or else what so many generations have (Sec. 4.1)."""
+    population, ratio = protocol.population, protocol.parent_ratio
+    later = (protocol.generations - 1) * (population - survivors(population, ratio))
+    return protocol.evaluations or population + later
 
 
 def _settings(protocol: SearchSection) -> list:

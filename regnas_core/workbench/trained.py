@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
+import pandas as pd
 from tqdm import tqdm
 
 from ..data.datasets import ImageSet
@@ -75,6 +78,11 @@ class Job:
             raise RegnasError(f"A job with {self.objective.kind} needs a reference to distil from.")
 
     @property
+    def kind(self) -> tuple[str, str, int]:
+        """Start, objective and epochs: what tells how long it takes."""
+        return self.start, self.objective.kind, self.epochs
+
+    @property
     def distils_from(self) -> Arch | None:
         """The reference, where the objective makes use of it."""
         return self.reference if self.objective.distils else None
@@ -84,8 +92,8 @@ def job_predictions(bench: Workbench, jobs: Sequence[Job], split: str = "test") 
     """Predicted classes of networks that are trained on their own.
 
     They come from the package, unless the preset says ``recompute``; or from what was stored under the
-    preset's ``runs``; or else the network is trained, and its weights, log and predictions are kept there.
-    A killed run goes on where it stopped.
+    preset's ``runs``; or else the network is trained, here or by the workbench's workers, and its weights,
+    log and predictions are kept there. A killed run goes on where it stopped.
 
     Args:
         bench: the preset's images and super-network.
@@ -100,16 +108,21 @@ def job_predictions(bench: Workbench, jobs: Sequence[Job], split: str = "test") 
         RegnasError: an unknown split.
         CheckpointError, DataError: as by :func:`train_network`; or a stored file is damaged.
     """
-    known, images = _Known(bench, split), bench.images(split).images
+    known = _Known(bench, split)
     keys = [prediction_key(bench, job, split) for job in jobs]
-    missing = {key: job for key, job in zip(keys, jobs, strict=True) if key not in known}
+    missing = {key: [job] for key, job in zip(keys, jobs, strict=True) if key not in known}
     if missing:
-        with tqdm(missing.items(), unit="network", leave=False) as bar:
-            for k, (key, job) in enumerate(bar, 1):
-                bar.set_description(f"training {k} of {len(missing)} networks")
-                found = replace(bench, net=trained_network(bench, job)).evaluator.predict([job.arch], images)
-                known.store.write([key], found)
-    return np.stack([known[key] for key in keys]) if keys else np.empty((0, len(images)), np.uint8)
+        shared_out = bench.share_out(partial(_run, split=split), missing, ["train", split])
+        for key, found in tqdm(shared_out, "training", len(missing), unit="network", leave=False):
+            known.store.write([key], found)
+    return np.stack([known[key] for key in keys]) if keys else np.empty((0, known.store.images), np.uint8)
+
+
+def _run(bench: Workbench, jobs: Sequence[Job], split: str) -> np.ndarray:
+    """Predicted classes of one network (1, N)."""
+    (job,) = jobs
+    trained = replace(bench, net=trained_network(bench, job))
+    return trained.evaluator.predict([job.arch], bench.images(split).images)
 
 
 def trained_network(bench: Workbench, job: Job) -> SuperNet:
@@ -125,7 +138,7 @@ def trained_network(bench: Workbench, job: Job) -> SuperNet:
         net = train_network(
             start,
             job.arch,
-            bench.data.train,
+            bench.images("train"),
             _recipe(bench, job),
             job.objective,
             reference=reference,
@@ -163,6 +176,17 @@ def package(
     return write_packaged(path or _packaged_file(bench), list(rows.values()))
 
 
+def count_packaged(bench: Workbench) -> Counter[tuple[str, str, int]]:
+    """How many networks of each :attr:`Job.kind` come with the package for a workbench's preset."""
+    path = _packaged_file(bench)
+    if bench.preset.recompute or not path.is_file():
+        return Counter()
+    rows = pd.read_parquet(path, columns=["split", "start", "kind", "epochs"])
+    return Counter(
+        rows[rows["split"] == "test"][["start", "kind", "epochs"]].itertuples(index=False, name=None)
+    )
+
+
 def _described(bench: Workbench, job: Job) -> dict:
     """What a job is, for people who read the packaged table."""
     recipe, reference = _recipe(bench, job), job.distils_from
@@ -189,7 +213,7 @@ def network_key(bench: Workbench, job: Job) -> str:
         "arch": str(job.arch),
         "objective": job.objective.settings,
         "recipe": {key: value for key, value in asdict(_recipe(bench, job)).items() if key != "random_nets"},
-        "images": [bench.data.train.digest, bench.net.mean, bench.net.std],
+        "images": [bench.images("train").digest, bench.net.mean, bench.net.std],
         "start": bench.net.digest() if job.start == "super-network" else "scratch",
     }
     if reference is not None:

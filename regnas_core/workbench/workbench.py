@@ -68,6 +68,11 @@ class Workbench:
         return self.net.space
 
     @property
+    def root(self) -> Path:
+        """Folder of ``runs/`` and ``figures/``."""
+        return self.runs.parent.parent
+
+    @property
     def companions(self) -> tuple[Workbench, ...]:
         """Workbenches of super-networks of another kind, with the same seeds and protocol of search."""
         return tuple(self.companion(name) for name in self.preset.companions)
@@ -77,8 +82,11 @@ class Workbench:
         if name not in self._companions:
             other = alongside(self.preset, load_preset(name))
             run = self.name.replace(self.preset.name, other.name, 1)
-            self._companions[name] = _built(other, run, self.runs.parent.parent, self.executor)
+            self._companions[name] = self._beside(other, run)
         return self._companions[name]
+
+    def _beside(self, preset: Preset, name: str) -> Workbench:
+        return _built(preset, name, self.root, self.executor)
 
     @cached_property
     def _companions(self) -> dict[str, Workbench]:
@@ -112,11 +120,12 @@ class Workbench:
         )
 
     def images(self, split: str) -> ImageSet:
-        """The images of ``"search"`` (rewards) or ``"test"`` (final numbers), as many as the preset takes."""
+        """The images of ``"search"`` (rewards), ``"test"`` (final numbers) or ``"train"``: as many as asked for."""
         if split == "search" and self.preset.search.images == LEAK:
             split = "test"
         if split not in self._images:
-            limit = {"search": self.preset.data.search_images, "test": self.preset.data.test_images}[split]
+            section = self.preset.data
+            limit = {"search": section.search_images, "test": section.test_images, "train": None}[split]
             images = getattr(self.data, split)
             self._images[split] = images if limit is None else images.take(limit)
         return self._images[split]
@@ -144,13 +153,14 @@ class Workbench:
         return [str(step.key) for step in self.space.steps(arch)]
 
     def share_out(
-        self, work: Callable[..., Any], parts: Mapping[Key, Sequence[Arch]], splits: Sequence[str]
+        self, work: Callable[..., Any], parts: Mapping[Key, Sequence[Any]], splits: Sequence[str]
     ) -> Iterator[tuple[Key, Any]]:
-        """``work(bench, archs)`` on each part, here or by the executor's workers; results as they come.
+        """``work(bench, part)`` on each part, here or by the executor's workers; results as they come.
 
         Args:
             work: a function of a module, or a partial one.
-            parts: architectures by whatever tells parts apart; empty parts are left out.
+            parts: what to work on (architectures, networks to train, …) by whatever tells parts apart; empty
+                parts are left out.
             splits: which images ``work`` looks at. A worker that has others, other weights or another kind
                 of device refuses.
         """
@@ -160,7 +170,7 @@ class Workbench:
             return
         parcel = None if self.net.digest() == self.opened else pickle.dumps(self.net)
         identities = tuple((split, self.identity(split)) for split in splits)
-        order = Order(_reopened, self.preset.model_dump_json(), parcel, identities)
+        order = Order(_reopened, self.preset.model_dump_json(), str(self.root.resolve()), parcel, identities)
         yield from results(self.executor, order, work, parts)
 
     @cached_property
@@ -311,10 +321,10 @@ def _built(preset: Preset, name: str, root: Path, executor: Executor | None = No
     return Workbench(preset, name, data, net, root / "runs" / name, root / "figures" / name, executor, opened)
 
 
-def _reopened(preset: str) -> Workbench:
+def _reopened(preset: str, root: str) -> Workbench:
     """The workbench of a preset that is given as JSON."""
     chosen = Preset.model_validate_json(preset)
-    return _built(chosen, chosen.name, output_root())
+    return _built(chosen, chosen.name, Path(root))
 
 
 def _predict(bench: Workbench, archs: Sequence[Arch], split: str) -> np.ndarray:

@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 import torch
 
 from ..errors import DataError, RegnasError
-from ..spaces.arch import Arch
 
 Key = TypeVar("Key")
 
@@ -25,14 +24,15 @@ class Order:
     """The workbench that a worker is to work with.
 
     Attributes:
-        open: makes a workbench of a preset, given as JSON.
-        preset: that text.
+        open: makes a workbench of a preset, given as JSON, that keeps its results under ``root``.
+        preset, root: what ``open`` takes.
         parcel: a pickled super-network in place of the preset's.
         identities: (split, :meth:`Workbench.identity` that is asked for), of the splits that matter.
     """
 
-    open: Callable[[str], Any]
+    open: Callable[[str, str], Any]
     preset: str
+    root: str
     parcel: bytes | None
     identities: tuple[tuple[str, str], ...]
 
@@ -47,9 +47,9 @@ def start_pool(workers: int) -> ProcessPoolExecutor:
 
 
 def results(
-    executor: Executor, order: Order, work: Callable[..., Any], parts: Mapping[Key, Sequence[Arch]]
+    executor: Executor, order: Order, work: Callable[..., Any], parts: Mapping[Key, Sequence[Any]]
 ) -> Iterator[tuple[Key, Any]]:
-    """``work(bench, archs)`` of each part, as it comes. A part that fails costs its own result only.
+    """``work(bench, part)`` of each part, as it comes. A part that fails costs its own result only.
 
     Raises:
         DataError: a worker has other weights, images, or another kind of device than asked for.
@@ -58,8 +58,8 @@ def results(
     """
     futures, failed = {}, None
     try:
-        for key, archs in parts.items():
-            futures[executor.submit(_work, order, work, list(archs))] = key
+        for key, part in parts.items():
+            futures[executor.submit(_work, order, work, list(part))] = key
         for future in as_completed(futures):
             if (error := future.exception()) is None:
                 yield futures[future], future.result()
@@ -89,13 +89,13 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _work(order: Order, work: Callable[..., Any], archs: list[Arch]) -> Any:
-    return work(_opened(order), archs)
+def _work(order: Order, work: Callable[..., Any], part: list[Any]) -> Any:
+    return work(_opened(order), part)
 
 
 @lru_cache(maxsize=2)
 def _opened(order: Order) -> Any:
-    bench = order.open(order.preset)
+    bench = order.open(order.preset, order.root)
     if order.parcel is not None:
         bench = replace(bench, net=pickle.loads(order.parcel))  # of the process that asks
     for split, asked in order.identities:

@@ -62,6 +62,31 @@ def test_a_notebook_without_its_data_is_left_out_but_not_if_it_was_asked_for(
         reproduce("demo", [], {}, out=tmp_path)
 
 
+def test_a_notebook_that_fails_does_not_keep_the_others_from_running(tmp_path, monkeypatch, make_bench):
+    parameters, bench = ("preset", "overrides"), make_bench(tmp_path)
+    chosen = [Notebook(tmp_path / f"{name}.ipynb", name, (name,), parameters) for name in ("a", "b", "c")]
+    monkeypatch.setenv("REGNAS_OUT", str(tmp_path))
+    monkeypatch.setattr(reproduction, "choose", lambda only: chosen)
+    monkeypatch.setattr(reproduction, "open_workbench", lambda *_, out: bench)
+
+    def execute(nb, output, _):
+        if nb.title == "b":
+            raise NotebookError("b.ipynb failed in cell 3: ValueError: odd")
+        output.parent.mkdir(parents=True, exist_ok=True)
+        nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# x")]), output)
+        bench.figures.mkdir(parents=True, exist_ok=True)
+        (bench.figures / f"{nb.title}.csv").write_text("x\n1\n")
+
+    monkeypatch.setattr(reproduction, "execute", execute)
+    with pytest.raises(
+        NotebookError, match="1 of 3 notebooks failed; what the others made.*\nb.ipynb .* odd"
+    ):
+        reproduce("demo", [], {}, out=tmp_path)
+    page = (bench.runs / "report.html").read_text()
+    assert "Left out: b, it failed: b.ipynb failed in cell 3" in page
+    assert {"a.json", "c.json"} == {path.name for path in (bench.figures / "provenance").iterdir()}
+
+
 def test_the_report_opens_with_verdicts_and_prints_tables(tmp_path, monkeypatch):
     source = tmp_path / "claims.ipynb"
     nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# The claims")])

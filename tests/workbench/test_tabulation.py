@@ -88,7 +88,7 @@ def test_workers_give_the_same(small, make_bench, net, tmp_path, monkeypatch):
     alone = tabulate(small, tmp_path / "a.npz")
     with ThreadPoolExecutor(2) as executor:
         shared = replace(make_bench(tmp_path / "shared", net=net), executor=executor)
-        monkeypatch.setattr(workbench, "_reopened", lambda preset: small)
+        monkeypatch.setattr(workbench, "_reopened", lambda preset, root: small)
         table = tabulate(shared, tmp_path / "b.npz")
     for split in ("search", "test"):
         np.testing.assert_array_equal(table.right(split), alone.right(split))

@@ -141,7 +141,7 @@ def test_a_preset_is_opened_with_its_changes(preset, tmp_path):
 
 def test_the_output_folder_may_come_from_the_environment(preset, tmp_path, monkeypatch):
     monkeypatch.setenv("REGNAS_OUT", str(tmp_path / "elsewhere"))
-    assert open_workbench(preset).runs.parent.parent == tmp_path / "elsewhere"
+    assert open_workbench(preset).root == tmp_path / "elsewhere"
 
 
 def test_mistakes_in_a_preset_are_reported(preset, tmp_path):
@@ -180,7 +180,7 @@ def test_workers_get_the_network_that_they_are_asked_to_run(
     other = lively.net("mini", 1, **bench.space.options)
     expected = make_bench(tmp_path / "alone", net=other).predictions(archs, "search")
     own = bench.predictions(archs, "search")
-    monkeypatch.setattr(workbench, "_reopened", lambda preset: make_bench(tmp_path / "worker"))
+    monkeypatch.setattr(workbench, "_reopened", lambda preset, root: make_bench(tmp_path / "worker"))
     with ThreadPoolExecutor(2) as executor:
         shared = replace(bench, net=other, executor=executor, opened=bench.net.digest())
         found = shared.predictions(archs, "search")
@@ -194,7 +194,9 @@ def test_workers_get_the_network_that_they_are_asked_to_run(
 def test_workers_with_other_images_or_settings_refuse(
     bench, archs, make_bench, tmp_path, monkeypatch, changes
 ):
-    monkeypatch.setattr(workbench, "_reopened", lambda preset: make_bench(tmp_path / "worker", **changes))
+    monkeypatch.setattr(
+        workbench, "_reopened", lambda preset, root: make_bench(tmp_path / "worker", **changes)
+    )
     with ThreadPoolExecutor(1) as executor:
         shared = replace(bench, executor=executor, opened=bench.net.digest())
         with pytest.raises(DataError, match=r"A worker has .* for the search split, where .* was asked for"):
