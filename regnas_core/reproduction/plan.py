@@ -287,7 +287,7 @@ def as_text(plan: Plan) -> str:
         shared = ", ".join(f"{every / n:.3g} on {n}" for n in DEVICES)
         parts += [
             f"Hours on one device like this one ({pick_device(preset.device)})\n{format_table(plan.hours)}",
-            f"In all, at best: {shared}. Searches share out generations, so that devices wait for the slowest.",
+            f"In all, at best: {shared}. Devices share generations out, and wait for the slowest.",
         ]
     return "\n\n".join(part for part in parts if part)
 

@@ -85,7 +85,7 @@ def supernet_rate(preset: Preset) -> float:
 
 
 def _rate(preset: Preset, net: SuperNet, run) -> float:
-    """Images a second of a training: of two short ones the difference, so that what is done once is left out."""
+    """Images a second of a training; the difference of two short ones leaves out what is done once."""
     seconds = []
     for steps in (1, 1 + STEPS):
         images = _images(net, preset, steps * preset.training.batch_size)

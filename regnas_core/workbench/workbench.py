@@ -120,7 +120,10 @@ class Workbench:
         )
 
     def images(self, split: str) -> ImageSet:
-        """The images of ``"search"`` (rewards), ``"test"`` (final numbers) or ``"train"``: as many as asked for."""
+        """The images of ``"search"`` (rewards), ``"test"`` (final numbers) or ``"train"``.
+
+        No more than the preset asks for.
+        """
         if split == "search" and self.preset.search.images == LEAK:
             split = "test"
         if split not in self._images:

@@ -78,9 +78,7 @@ def test_a_notebook_that_fails_does_not_keep_the_others_from_running(tmp_path, m
         (bench.figures / f"{nb.title}.csv").write_text("x\n1\n")
 
     monkeypatch.setattr(reproduction, "execute", execute)
-    with pytest.raises(
-        NotebookError, match="1 of 3 notebooks failed; what the others made.*\nb.ipynb .* odd"
-    ):
+    with pytest.raises(NotebookError, match=r"1 of 3 notebooks failed; what the others.*\nb.ipynb .* odd"):
         reproduce("demo", [], {}, out=tmp_path)
     page = (bench.runs / "report.html").read_text()
     assert "Left out: b, it failed: b.ipynb failed in cell 3" in page
