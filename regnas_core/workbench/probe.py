@@ -27,7 +27,7 @@ STEPS = 2  # of a training that is timed
 
 def evaluation_rate(preset: Preset, archs: Sequence[Arch]) -> float:
     """Images a second and network, calibration counted like prediction; ``archs`` run together."""
-    net, settings, count = _untrained(preset), preset.evaluation, 16
+    net, settings, count = _untrained(preset), preset.evaluation, 2
     while True:
         images = _images(net, preset, count).images
         evaluator = Evaluator(
@@ -38,7 +38,7 @@ def evaluation_rate(preset: Preset, archs: Sequence[Arch]) -> float:
             batch_size=128 if settings.batch_size == "auto" else settings.batch_size,
             memory=int(settings.memory_gb * 1e9),
         )
-        if count == 16:
+        if count == 2:
             evaluator.predict(archs[:1], images)  # the first run of all sets things up
         start = perf_counter()
         evaluator.predict(archs, images)

@@ -59,7 +59,6 @@ def tabulate(
             bits[split][rows] = found[split]
     info = {
         "preset": bench.preset.name,
-        "dataset": bench.data.name,
         "classes": list(bench.data.classes),
         "training": bench.net.info,
         **bench.made_of,
@@ -95,11 +94,14 @@ def evaluate(bench: Workbench, archs: Sequence[Arch]) -> dict[str, Right]:
 def compare(bench: Workbench, table: TabularBenchmark, networks: int = 64, seed: int = 0) -> pd.DataFrame:
     """Evaluate random networks of a table again: one row a split, with how many bits came out otherwise.
 
+    Where the table was made with copies of the images (:attr:`Workbench.table`), that says what those change.
+
     Raises:
         DataError: the table was made with other weights, images or settings than the workbench's.
     """
-    if (found := stamp(table.info)) != bench.stamp:
-        raise DataError(f"The table is of {found}, the workbench of {bench.stamp}: nothing to compare.")
+    found, wanted = (stamp(made_of, pixels=False) for made_of in (table.info, bench.made_of))
+    if found != wanted:
+        raise DataError(f"The table is of {found}, the workbench of {wanted}: nothing to compare.")
     chosen = np.sort(np.random.default_rng(seed).choice(len(table), networks, replace=False))
     archs = [table.archs[row] for row in chosen]
     again = evaluate(bench, archs)

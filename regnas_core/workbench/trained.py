@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -30,12 +30,14 @@ from ..supernets.distillation import Objective
 from ..supernets.single import Teacher, train_network
 from ..supernets.supernet import SuperNet, load_supernet, random_weights
 from ..supernets.training import Recipe
+from .checks import RECORDED
 from .store import PredictionStore, read_packaged, write_packaged
-from .workbench import Workbench
+from .workbench import Workbench, warn_of_copies
 
 VERSION = 1  # of the training; part of every key, so that results of another version are not taken for these
 PACKAGED = Path(__file__).parent / "networks"
 SPLITS = ("search", "test")
+COPIES = "key_of_copies"  # packaged column: the key for copies of the images, whose pixels differ a little
 Start = Literal["scratch", "super-network"]
 
 
@@ -110,6 +112,7 @@ def job_predictions(bench: Workbench, jobs: Sequence[Job], split: str = "test") 
     """
     known = _Known(bench, split)
     keys = [prediction_key(bench, job, split) for job in jobs]
+    known.adopt(bench, {key: job for key, job in zip(keys, jobs, strict=True) if key not in known})
     missing = {key: [job] for key, job in zip(keys, jobs, strict=True) if key not in known}
     if missing:
         shared_out = bench.share_out(partial(_run, split=split), missing, ["train", split])
@@ -172,7 +175,9 @@ def package(
             key = prediction_key(bench, job, split)
             if key not in known:
                 raise RegnasError(f"Nothing is stored of {job} on {split}; call job_predictions first.")
-            rows[key] = {"key": key, "split": split, **_described(bench, job), "classes": known[key]}
+            copies = prediction_key(bench, job, split, pixels=False)
+            about = {"key": key, COPIES: copies, "split": split, **_described(bench, job)}
+            rows[key] = {**about, "classes": known[key]}
     return write_packaged(path or _packaged_file(bench), list(rows.values()))
 
 
@@ -202,8 +207,11 @@ def _described(bench: Workbench, job: Job) -> dict:
 
 
 # ── what a prediction depends on ─────────────────────────────────────────────────────────────────
-def network_key(bench: Workbench, job: Job) -> str:
-    """16 hexadecimal digits that name everything that a job's weights depend on."""
+def network_key(bench: Workbench, job: Job, *, pixels: bool = True) -> str:
+    """16 hexadecimal digits that name everything that a job's weights depend on.
+
+    Without ``pixels`` they are the same for copies of images, as another compression makes them.
+    """
     reference = job.distils_from
     for arch in (job.arch, *([] if reference is None else [reference])):
         bench.space.steps(arch)  # a GeneError for another space's architecture
@@ -213,7 +221,7 @@ def network_key(bench: Workbench, job: Job) -> str:
         "arch": str(job.arch),
         "objective": job.objective.settings,
         "recipe": {key: value for key, value in asdict(_recipe(bench, job)).items() if key != "random_nets"},
-        "images": [bench.images("train").digest, bench.net.mean, bench.net.std],
+        "images": [_identity(bench.images("train"), pixels), bench.net.mean, bench.net.std],
         "start": bench.net.digest() if job.start == "super-network" else "scratch",
     }
     if reference is not None:
@@ -221,11 +229,13 @@ def network_key(bench: Workbench, job: Job) -> str:
     return _digest(depends)
 
 
-def prediction_key(bench: Workbench, job: Job, split: str) -> str:
+def prediction_key(bench: Workbench, job: Job, split: str, *, pixels: bool = True) -> str:
     """16 hexadecimal digits that name everything that a job's predictions on a split depend on."""
     images, precision = _images(bench, split), bench.preset.evaluation.precision
     later = [] if evaluator.VERSION == 1 else [evaluator.VERSION]  # what ships is of the first
-    return _digest([network_key(bench, job), _statistics(bench), images.digest, precision, *later])
+    statistics = [_identity(bench.data.calibration, pixels), bench.preset.evaluation.calibration_batch]
+    network = network_key(bench, job, pixels=pixels)
+    return _digest([network, statistics, _identity(images, pixels), precision, *later])
 
 
 def _images(bench: Workbench, split: str) -> ImageSet:
@@ -234,9 +244,8 @@ def _images(bench: Workbench, split: str) -> ImageSet:
     return bench.images(split)
 
 
-def _statistics(bench: Workbench) -> list:
-    """What BatchNorm statistics come from."""
-    return [bench.data.calibration.digest, bench.preset.evaluation.calibration_batch]
+def _identity(images: ImageSet, pixels: bool) -> str:
+    return images.digest if pixels else digest(images.labels.astype("<i8"))
 
 
 def _digest(depends: dict | list) -> str:
@@ -253,7 +262,7 @@ class _Known:
     """Predictions on one split that need no training, by key: packaged ones, then stored ones."""
 
     def __init__(self, bench: Workbench, split: str) -> None:
-        images = _images(bench, split)
+        self.split, images = split, _images(bench, split)
         how = manner(bench.preset.device, bench.preset.evaluation.precision)
         folder = bench.runs.parent / "predictions" / f"networks-{images.digest}-{how}"
         self.packaged = {} if bench.preset.recompute else read_packaged(_packaged_file(bench))
@@ -261,6 +270,17 @@ class _Known:
 
     def __contains__(self, key: str) -> bool:
         return key in self.packaged or key in self.store
+
+    def adopt(self, bench: Workbench, jobs: Mapping[str, Job]) -> None:
+        """Take packaged predictions of copies of the pictures, as other files of a recorded split are."""
+        if not jobs or bench.data.name not in RECORDED or bench.preset.recompute:
+            return
+        copies = read_packaged(_packaged_file(bench), COPIES)
+        wanted = {key: prediction_key(bench, job, self.split, pixels=False) for key, job in jobs.items()}
+        found = {key: copies[copy] for key, copy in wanted.items() if copy in copies}
+        if found:
+            warn_of_copies(f"{len(found)} networks that were trained one by one", bench.data)
+        self.packaged |= found
 
     def __getitem__(self, key: str) -> np.ndarray:
         return self.packaged[key] if key in self.packaged else self.store.read([key])[0]

@@ -29,7 +29,7 @@ from ..spaces.tied import TiedSpace
 from ..supernets.supernet import SuperNet, load_supernet
 from ..tabular.benchmark import TabularBenchmark, find_table, stamp
 from ..tabular.format import SPLITS
-from .checks import check_pictures, check_unseen, open_space, without_copies
+from .checks import RECORDED, check_pictures, check_unseen, open_space, without_copies
 from .presets import Preset, alongside, load_preset, run_name
 from .store import PredictionStore
 from .workers import Key, Order, results, start_pool
@@ -187,6 +187,7 @@ class Workbench:
         """What right and wrong of a sub-network depend on: digests of weights and images, and settings."""
         settings, calibration = self.preset.evaluation, self.data.calibration
         return {
+            "dataset": self.data.name,
             "weights": self.tied.digest(),
             "calibration": {
                 "digest": calibration.digest,
@@ -205,10 +206,22 @@ class Workbench:
 
     @cached_property
     def table(self) -> TabularBenchmark | None:
-        """The tabular benchmark of these very weights and images, if the space is tied and there is one."""
+        """The tabular benchmark of these weights and images, if the space is tied and there is one.
+
+        Of a data set whose splits are recorded, one will do that was made with copies of the images, as
+        another compression makes them; a warning says so.
+        """
         if self.preset.recompute or not isinstance(self.space, TiedSpace):
             return None
-        return find_table(self.stamp)
+        if (table := find_table(self.stamp)) is not None or self.data.name not in RECORDED:
+            return table
+        table = find_table(stamp(self.made_of, pixels=False), pixels=False)
+        if table is None or any(
+            not np.array_equal(table.labels(split), self.images(split).labels) for split in SPLITS
+        ):
+            return None
+        warn_of_copies(f"The table of training {self.net.info.get('recipe', {}).get('seed', 0)}", self.data)
+        return table
 
     def correct(self, archs: Sequence[Arch], split: str) -> np.ndarray:
         """bool (M, N): which images of a split each sub-network gets right; looked up in :attr:`table`."""
@@ -322,6 +335,16 @@ def _built(preset: Preset, name: str, root: Path, executor: Executor | None = No
     check_unseen(net, data)
     opened = "" if executor is None else net.digest()
     return Workbench(preset, name, data, net, root / "runs" / name, root / "figures" / name, executor, opened)
+
+
+def warn_of_copies(what: str, data: Dataset) -> None:
+    """Say that results are of other pixels than those at hand."""
+    warnings.warn(
+        f"{what}: made with copies of {data.name}'s pictures that were compressed otherwise than those here "
+        f"({data.source}), with equal labels. Its numbers are taken as they were recorded; --set "
+        "recompute=true makes them from the pictures here.",
+        stacklevel=3,
+    )
 
 
 def _reopened(preset: str, root: str) -> Workbench:

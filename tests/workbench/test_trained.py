@@ -192,6 +192,25 @@ def test_packaged_predictions_are_not_used_where_all_is_computed_again(
     np.testing.assert_array_equal(found, job_predictions(open_bench(recompute=True), packaged))
 
 
+def test_packaged_predictions_of_copies_are_taken_with_a_warning(bench, packaged, trained):
+    def compressed(split: str) -> ImageSet:
+        images = quarters(split)
+        return replace(images, images=images.images ^ 1)
+
+    expected = job_predictions(bench, packaged)
+    copies = replace(bench.data, open_split=compressed)
+    mine = replace(bench, data=copies, runs=bench.runs.parent / "mine" / "toy")
+    job_predictions(mine, packaged[:1])  # any pictures: trained anew
+    assert trained["epochs"] == 2
+    recorded = replace(mine, data=replace(copies, name="cifar10"), runs=bench.runs.parent / "other" / "toy")
+    with pytest.warns(UserWarning, match="2 networks that were trained one by one: made with copies"):
+        np.testing.assert_array_equal(job_predictions(recorded, packaged), expected)
+    assert trained["epochs"] == 2
+    again = replace(recorded, preset=recorded.preset.model_copy(update={"recompute": True}))
+    job_predictions(again, packaged[:1])
+    assert trained["epochs"] == 4
+
+
 def test_the_packaged_table_can_be_read(bench, arch, reference, packaged, tmp_path):
     path = package(bench, packaged, tmp_path / "other.parquet")
     table = pd.read_parquet(path)
