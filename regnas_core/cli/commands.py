@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .options import Out, Preset, Set, opened, said
+from .options import Dask, Out, Preset, Set, opened, said, shared_out
 
 app = typer.Typer(
     help="REG-NAS reproduced: families of networks with few negative flips.",
@@ -25,11 +25,13 @@ def reproduce(
     ] = None,
     changes: Set = None,
     out: Out = None,
+    dask: Dask = None,
 ) -> None:
     """Run the notebooks, and write figures, tables, provenance and an HTML report."""
     from ..reproduction.run import reproduce
     from ..workbench.presets import parse_overrides
 
+    shared_out(dask)
     report = reproduce(preset, only or [], parse_overrides(changes or []), out=out)
     typer.echo(f"Report: {report}")
 
@@ -88,6 +90,7 @@ def tabulate(
         typer.Option("--file", help="The table; runs/<preset>/<preset>-<training>.npz by default."),
     ] = None,
     out: Out = None,
+    dask: Dask = None,
 ) -> None:
     """Evaluate the preset's whole tied space, image by image, or go on with a killed run.
 
@@ -95,6 +98,7 @@ def tabulate(
     """
     from ..workbench.tabulation import tabulate
 
+    shared_out(dask)
     weights = [] if training is None else [f"supernet.weights=pretrained:{training}"]
     bench = opened(preset, [*(changes or []), *weights], out)
     path = file or bench.runs / f"{bench.preset.name}-{training or 0}.npz"
@@ -134,6 +138,7 @@ def search(
     ] = None,
     changes: Set = None,
     out: Out = None,
+    dask: Dask = None,
 ) -> None:
     """Search one target for a reference, and measure it on the test split."""
     from ..experiments import reference as find_reference
@@ -142,6 +147,7 @@ def search(
     from ..search.rewards import parse_reward, reward_weights
     from ..workbench.protocol import run_search
 
+    shared_out(dask)
     weights = parse_reward(reward)
     cas = bool(reward_weights(weights)[1]) if cas is None else cas
     changes = [*(changes or []), *([f"search.strategy={strategy}"] if strategy else [])]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import re
 import warnings
@@ -30,9 +31,10 @@ from ..supernets.supernet import SuperNet, load_supernet
 from ..tabular.benchmark import TabularBenchmark, find_table, stamp
 from ..tabular.format import SPLITS
 from .checks import RECORDED, check_pictures, check_unseen, open_space, without_copies
+from .cluster import VARIABLE, connect
 from .presets import Preset, alongside, load_preset, run_name
 from .store import PredictionStore
-from .workers import Key, Order, results, start_pool
+from .workers import Key, Order, own_device, results, start_pool
 
 LEAK = "validation"  # search.images of a preset that searches on the images of the final numbers
 CHUNK = 128  # sub-networks whose predictions are computed, and kept, at a time: a generation and more
@@ -103,7 +105,8 @@ class Workbench:
         weights = f"pretrained:{number}"
         section = self.preset.supernet.model_copy(update={"weights": weights})
         preset = self.preset.model_copy(update={"supernet": section, "trainings": 1})
-        return replace(self, preset=preset, net=load_supernet(section.space, weights, **section.options))
+        net = load_supernet(section.space, weights, **section.options)
+        return replace(self, preset=preset, net=net, opened=net.digest() if self.opened else "")
 
     @cached_property
     def evaluator(self) -> Evaluator:
@@ -308,7 +311,8 @@ def open_workbench(
         overrides: dotted keys to set, as ``{"search.population": 40}``.
         seed: short for the override ``seed``.
         out: folder for ``runs/`` and ``figures/``; by default ``REGNAS_OUT``, else the checkout.
-        executor: where predictions are computed; by default as many processes as ``evaluation.workers``.
+        executor: where predictions are computed; by default the cluster that ``regnas … --dask`` named
+            (:mod:`regnas_core.workbench.cluster`), or as many processes as ``evaluation.workers``.
 
     Raises:
         PresetError, DataError, CheckpointError: with what to do.
@@ -323,7 +327,11 @@ def open_workbench(
             stacklevel=2,
         )
     root = Path(out) if out else output_root()
-    if executor is None and chosen.evaluation.workers > 1:
+    if executor is None and (address := os.environ.get(VARIABLE)):
+        executor, workers = connect(address)
+        own = chosen.evaluation.model_copy(update={"workers": workers})
+        chosen = chosen.model_copy(update={"evaluation": own})
+    elif executor is None and chosen.evaluation.workers > 1:
         executor = start_pool(chosen.evaluation.workers)
     return _built(chosen, name, root, executor)
 
@@ -348,8 +356,9 @@ def warn_of_copies(what: str, data: Dataset) -> None:
 
 
 def _reopened(preset: str, root: str) -> Workbench:
-    """The workbench of a preset that is given as JSON."""
-    chosen = Preset.model_validate_json(preset)
+    """The workbench, of a worker, of a preset that is given as JSON."""
+    given = Preset.model_validate_json(preset)
+    chosen = given.model_copy(update={"device": own_device(given.device)})
     return _built(chosen, chosen.name, Path(root))
 
 

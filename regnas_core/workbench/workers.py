@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from multiprocessing import get_context, parent_process
@@ -38,12 +41,15 @@ class Order:
 
 
 def start_pool(workers: int) -> ProcessPoolExecutor:
-    """So many processes on this machine, which share its cores.
+    """So many processes on this machine, which share its cores; with several GPUs each takes its own.
 
     They end with the last workbench that holds the pool, and where this process is killed outright.
     """
-    threads = max(1, torch.get_num_threads() // workers)
-    return ProcessPoolExecutor(workers, get_context("spawn"), initializer=_begin, initargs=(threads,))
+    context, threads = get_context("spawn"), max(1, torch.get_num_threads() // workers)
+    numbers = context.SimpleQueue()
+    for number in range(workers):
+        numbers.put(number)
+    return ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(threads, numbers))
 
 
 def results(
@@ -64,6 +70,8 @@ def results(
             if (error := future.exception()) is None:
                 yield futures[future], future.result()
             failed = failed or error
+        if type(failed).__name__ == "KilledWorker":  # Dask's, after several tries
+            raise BrokenExecutor(str(failed))
         if failed is not None:
             raise failed
     except BrokenExecutor as error:
@@ -77,8 +85,12 @@ def results(
 
 
 # ── in a worker ──────────────────────────────────────────────────────────────────────────────────
-def _begin(threads: int) -> None:
+_numbers: list[int] = []  # this worker's, among those of its pool
+
+
+def _begin(threads: int, numbers: Any) -> None:
     torch.set_num_threads(threads)
+    _numbers.append(numbers.get())
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
@@ -89,11 +101,27 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
+def own_device(asked: str) -> str:
+    """The device of this worker: of several GPUs the one of its number, unless a certain one is asked for."""
+    gpus = torch.cuda.device_count()
+    return f"cuda:{_number() % gpus}" if asked in ("auto", "cuda") and gpus > 1 else asked
+
+
+def _number() -> int:
+    if _numbers:
+        return _numbers[-1]
+    if (distributed := sys.modules.get("distributed")) is not None:
+        with suppress(ValueError):  # no worker of Dask's
+            digits = re.search(r"\d+$", str(distributed.get_worker().name))
+            return int(digits[0]) if digits else 0
+    return 0
+
+
 def _work(order: Order, work: Callable[..., Any], part: list[Any]) -> Any:
     return work(_opened(order), part)
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=4)
 def _opened(order: Order) -> Any:
     bench = order.open(order.preset, order.root)
     if order.parcel is not None:
