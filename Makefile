@@ -23,8 +23,8 @@ help: ## this list
 reproduce: $(STAMP) ## every figure and table of PRESET (narrow it with ONLY, change it with SET)
 	$(BIN)/regnas reproduce --preset $(PRESET) $(ONLY:%=--only %) $(SET:%=--set %)
 
-site: $(STAMP) ## the explorer, one page that opens from the disk: site/explorer.html
-	$(BIN)/python -m regnas_core.reproduction.explorer --out site/explorer.html
+site: $(STAMP) ## notebooks, lessons, explorer and guides as pages that open from the disk: site/index.html
+	$(BIN)/python -m regnas_core.reproduction.site --out site
 
 test: lint test-unit test-notebooks ## linters, unit tests, and every notebook run again and compared
 

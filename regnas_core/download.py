@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import logging
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,16 +14,21 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from .errors import CheckpointError
+from .files import held, sha256, write_atomically
+from .resources import cache_root
 
 if TYPE_CHECKING:
     import requests
 
 TIMEOUT = (5, 30)  # seconds: to connect, and between two pieces of the answer
+RECORD = "checksums.json"  # beside files whose publisher tells no checksum: name → that of the first use
 PAUSES = (0.5, 1.0, 2.0)  # seconds before each further attempt when a transfer broke off
 _WEB_PAGE = (
     "a web page came in place of the file (Google Drive answers so when a file was downloaded too often; "
     "it then takes a day)"
 )
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -31,7 +39,7 @@ class Source:
         url: what answers with the file itself, as
             ``https://drive.usercontent.google.com/download?id=…&export=download&confirm=t``.
         file: its name in the folder.
-        known_hash: "md5:…" or "sha256:…"; None if its publisher tells none.
+        known_hash: "md5:…" or "sha256:…"; None if its publisher tells none, see :func:`fetch`.
         page: a page for people, with a link to the file.
     """
 
@@ -49,11 +57,14 @@ def drive(identifier: str) -> str:
 def fetch(source: Source, folder: str | Path) -> Path:
     """Path of the file in ``folder``, downloaded if it is not there or has another checksum.
 
-    A file that lies there is replaced only by one that came whole and passed the checks.
+    A file that lies there is replaced only by one that came whole and passed the checks. Where its publisher
+    tells no checksum, that of the first use is recorded in ``checksums.json``, beside the file or in the
+    user's cache where that folder is read-only, and the file must have it ever after.
 
     Raises:
         CheckpointError: it cannot be had (no network, an HTTP error, a web page or something else in its
-            place), with how to fetch it by hand.
+            place), with how to fetch it by hand; or it has changed since its first use.
+        WriteError: the checksum cannot be recorded.
     """
     import pooch
 
@@ -64,11 +75,12 @@ def fetch(source: Source, folder: str | Path) -> Path:
                 path.unlink()
             with _quiet():
                 pooch.retrieve(source.url, source.known_hash, path.name, path.parent, downloader=_download)
-            return path
         except (OSError, ValueError) as error:  # requests' errors are OSErrors, a wrong checksum a ValueError
             reason = _in_words(error, source)
             if pause is None or not _broke_off(error):
                 break
+        else:
+            return path if source.known_hash else _recognised(path)
         time.sleep(pause)
     state = "has another checksum than it should" if path.is_file() else "is missing"
     raise CheckpointError(
@@ -76,6 +88,41 @@ def fetch(source: Source, folder: str | Path) -> Path:
         f"{source.page or source.url} in a browser and save the file as {path}, or give the "
         "path of your copy."
     )
+
+
+def _recognised(path: Path) -> Path:
+    """The path of a file that is the one of its first use; if this is the first, its checksum is recorded."""
+    folder = path.parent if os.access(path.parent, os.W_OK) else cache_root(path.parent)
+    record, found = folder / RECORD, sha256(path)
+    with held(record):
+        known = _recorded(record)
+        if path.name not in known:
+            text = json.dumps({**known, path.name: found}, indent=1)
+            write_atomically(record, lambda part: part.write_text(text + "\n", "utf-8"))
+            _log.warning(
+                "%s: no checksum is published; its SHA-256 %s is recorded in %s.", path, found, record
+            )
+    if (expected := known.get(path.name, found)) != found:
+        raise CheckpointError(
+            f"{path} is another file than at its first use: its SHA-256 was {expected}, now it is {found}. "
+            "Put the earlier file back, or remove this one to have it downloaded again. If the new one is "
+            f"meant, remove its line from {record}."
+        )
+    return path
+
+
+def _recorded(record: Path) -> dict[str, str]:
+    """File name → SHA-256, as recorded."""
+    try:
+        known = json.loads(record.read_text("utf-8")) if record.exists() else {}
+        if not all(isinstance(value, str) for value in known.values()):
+            raise ValueError("a value of another kind")
+        return known
+    except (OSError, ValueError, AttributeError) as error:
+        raise CheckpointError(
+            f"{record} cannot be read ({error}). Remove it; checksums are then recorded anew, of the files "
+            "that are there."
+        ) from None
 
 
 def is_web_page(path: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import socket
 import threading
 import time
@@ -16,7 +17,7 @@ import pytest
 import requests
 
 from regnas_core import download
-from regnas_core.download import Source, fetch
+from regnas_core.download import RECORD, Source, fetch
 from regnas_core.errors import CheckpointError
 
 DATA = bytes(range(256)) * 1000
@@ -98,6 +99,11 @@ def assert_failure(source: Source, folder: Path, reason: str) -> str:
     return message
 
 
+def downloaded(folder: Path) -> list[str]:
+    """What lies in the folder, the record of checksums and its lock left out."""
+    return sorted(path.name for path in folder.iterdir() if RECORD not in path.name)
+
+
 # ── success ──────────────────────────────────────────────────────────────────────────────────────
 @pytest.mark.parametrize("known_hash", [SHA256, MD5, SHA256.upper().replace("SHA", "sha"), None])
 def test_a_file_is_downloaded_once(server, source, tmp_path, known_hash):
@@ -106,7 +112,7 @@ def test_a_file_is_downloaded_once(server, source, tmp_path, known_hash):
         path = fetch(source, folder)
         assert path == folder / "weights.pth" and path.read_bytes() == DATA
     assert server.requests == ["/download?id=a1&export=download&confirm=t"]
-    assert [p.name for p in folder.iterdir()] == ["weights.pth"]
+    assert downloaded(folder) == ["weights.pth"] and (folder / RECORD).exists() == (known_hash is None)
 
 
 def test_the_folder_may_be_a_string_and_the_file_lie_deeper(server, source, tmp_path):
@@ -169,7 +175,67 @@ def test_a_web_page_that_lies_there_goes_even_without_a_checksum(server, source,
     server.answers = [404]
     with pytest.raises(CheckpointError, match="is missing"):
         fetch(source, tmp_path)
-    assert not list(tmp_path.iterdir())
+    assert not downloaded(tmp_path)
+
+
+# ── a file whose publisher tells no checksum ─────────────────────────────────────────────────────
+@pytest.fixture
+def unknown(source) -> Source:
+    return replace(source, known_hash=None)
+
+
+def test_its_checksum_is_recorded_at_the_first_use_and_that_is_said(unknown, tmp_path, caplog):
+    (tmp_path / RECORD).write_text('{"other.pth": "ab"}')
+    for _ in range(2):
+        fetch(unknown, tmp_path)
+    (said,) = caplog.messages
+    digest = hashlib.sha256(DATA).hexdigest()
+    assert "weights.pth" in said and digest in said and str(tmp_path / RECORD) in said and "\n" not in said
+    assert json.loads((tmp_path / RECORD).read_text()) == {"other.pth": "ab", "weights.pth": digest}
+
+
+def test_a_file_that_changed_since_is_refused(unknown, tmp_path):
+    path = fetch(unknown, tmp_path)
+    recorded = (tmp_path / RECORD).read_text()
+    path.write_bytes(OTHER)
+    with pytest.raises(CheckpointError, match="another file than at its first use") as caught:
+        fetch(unknown, tmp_path)
+    message = str(caught.value)
+    assert message.startswith(str(path)) and f"remove its line from {tmp_path / RECORD}" in message
+    for content in (DATA, OTHER):  # expected, and found
+        assert hashlib.sha256(content).hexdigest() in message
+    assert path.read_bytes() == OTHER and (tmp_path / RECORD).read_text() == recorded
+    path.unlink()
+    assert fetch(unknown, tmp_path).read_bytes() == DATA  # downloaded again, and the same
+
+
+def test_a_publishers_other_file_is_taken_only_when_that_is_meant(server, unknown, tmp_path):
+    fetch(unknown, tmp_path).unlink()
+    server.answers = ["other"]
+    with pytest.raises(CheckpointError, match="another file than at its first use"):
+        fetch(unknown, tmp_path)
+    (tmp_path / RECORD).write_text("{}")
+    assert fetch(unknown, tmp_path).read_bytes() == OTHER
+
+
+def test_of_a_folder_that_is_read_only_checksums_lie_in_the_cache(unknown, tmp_path, monkeypatch):
+    folder, cache = tmp_path / "data", tmp_path / "cache"
+    path = fetch(replace(unknown, known_hash=SHA256), folder)
+    monkeypatch.setattr(download.os, "access", lambda *_: False)
+    monkeypatch.setattr(download, "cache_root", lambda folder: cache)
+    fetch(unknown, folder)
+    assert [p.name for p in folder.iterdir()] == ["weights.pth"] and (cache / RECORD).is_file()
+    path.write_bytes(OTHER)
+    with pytest.raises(CheckpointError, match="another file than at its first use"):
+        fetch(unknown, folder)
+
+
+@pytest.mark.parametrize("junk", [b"", b"\xff", b"[1]", b'{"weights.pth": 1}', b'{"weights.pth": "ab"'])
+def test_a_damaged_record_is_named_with_what_to_do(unknown, tmp_path, junk):
+    (tmp_path / RECORD).write_bytes(junk)
+    with pytest.raises(CheckpointError, match=rf"{RECORD} cannot be read \(.*Remove it"):
+        fetch(unknown, tmp_path)
+    assert (tmp_path / RECORD).read_bytes() == junk
 
 
 # ── failure ──────────────────────────────────────────────────────────────────────────────────────
@@ -230,7 +296,7 @@ def test_an_interrupted_transfer_is_tried_again(server, source, tmp_path, fault)
         server.answers, server.requests[:] = [fault, fault, "file"], []
         folder = tmp_path / str(known_hash is None)
         assert fetch(replace(source, known_hash=known_hash), folder).read_bytes() == DATA
-        assert len(server.requests) == 3 and len(list(folder.iterdir())) == 1
+        assert len(server.requests) == 3 and downloaded(folder) == ["weights.pth"]
 
 
 @pytest.mark.parametrize("fault", ["half", "nothing"])

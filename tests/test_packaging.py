@@ -1,4 +1,4 @@
-"""Pieces that must agree: dependencies, pins, versions, the conda entry point. And: importing stays light."""
+"""Pieces that must agree: dependencies, pins, licences, versions, conda. And: importing stays light."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ast
 import re
 import subprocess
 import sys
-from importlib.metadata import Distribution, distribution, packages_distributions
+from importlib.metadata import Distribution, PackageNotFoundError, distribution, packages_distributions
 from pathlib import Path
 
 import pytest
@@ -109,6 +109,96 @@ def test_every_import_of_the_core_is_declared():
         for package in imported_packages(path):
             names = {canonicalize_name(name) for name in distributions.get(package, [package])}
             assert names & declared, f"{path.name} imports {package}; pyproject.toml lists no {names}"
+
+
+# ---- licences
+
+PERMISSIVE = {  # kind → what declarations of it contain
+    "MIT": r"\bMIT\b|Permission is hereby granted,\s+free of charge",
+    "BSD": r"BSD",
+    "Apache": r"\bApache\b|LLVM-exception",
+    "MPL": r"\bMPL\b|Mozilla Public",
+    "ISC": r"\bISC\b",
+    "PSF": r"\bPSF|Python Software Foundation",
+    "others": r"\b(Zlib|BSL-1\.0|CC0-1\.0)\b",
+}
+OTHERWISE = {  # by name alone, as the table in CONTRIBUTING.md says why
+    "NVIDIA's own": re.compile(r"nvidia-[\w-]+|cuda-toolkit"),
+    "LGPL": re.compile("moocore"),
+}
+STRICTER = re.compile(r"GPL|General Public|Affero|SSPL|Proprietary|Commercial", re.IGNORECASE)
+
+
+def licence_table() -> dict[str, str]:
+    """Distribution → kind of licence, as CONTRIBUTING.md lists them."""
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8").partition("\n## Licences of dependencies\n")[2]
+    rows = re.findall(r"^\| ([\w' ]+) \| ([^|]+) \|$", text.partition("\n## ")[0], re.MULTILINE)
+    pairs = [(name, kind) for kind, names in rows if kind != "licence" for name in names.split(", ")]
+    assert len(pairs) == len(dict(pairs)), "a dependency is listed twice"
+    return dict(pairs)
+
+
+def declared(dist: Distribution) -> str:
+    """A distribution's licence in its own words: an SPDX expression, or classifiers, or a text."""
+    about = dist.metadata
+    classifiers = [line for line in about.get_all("Classifier") or [] if line.startswith("License ::")]
+    return about.get("License-Expression") or " AND ".join(classifiers) or about.get("License") or ""
+
+
+def kinds(words: str) -> set[str]:
+    """Permissive kinds of licence that words name; none where all or a part is of another kind."""
+    whole = "\n" in words  # a licence's text
+    for choice in [words] if whole else words.split(" OR "):
+        parts = [choice] if whole else re.split(r" AND | WITH ", choice)
+        found = [{kind for kind, sign in PERMISSIVE.items() if re.search(sign, part)} for part in parts]
+        if all(found) and not STRICTER.search(choice):
+            return set().union(*found)
+    return set()
+
+
+def test_every_pin_is_in_the_table_of_licences():
+    table = licence_table()
+    differing = sorted(table.keys() ^ pins().keys())
+    assert not differing, f"in constraints.txt or in CONTRIBUTING.md's table of licences alone: {differing}"
+    assert set(table.values()) <= PERMISSIVE.keys() | OTHERWISE.keys()
+    for name, kind in table.items():
+        named = [other for other, names in OTHERWISE.items() if names.fullmatch(name)]
+        assert named == ([kind] if kind in OTHERWISE else []), f"{name} is listed under {kind}"
+
+
+@pytest.mark.parametrize("name", sorted(pins()))
+def test_licence_of_a_dependency_is_permissive(name):
+    kind = licence_table().get(name)
+    if kind in OTHERWISE:
+        return
+    try:
+        words = declared(distribution(name))
+    except PackageNotFoundError:
+        pytest.skip(f"{name} is not installed")
+    assert kind in kinds(words), (
+        f"{name} declares the licence {words[:200]!r}, CONTRIBUTING.md lists it under {kind}. Permissive are "
+        f"{', '.join(PERMISSIVE)}: correct its row, or do without it."
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("MIT", {"MIT"}),
+        ("BSD-3-Clause AND Zlib", {"BSD", "others"}),
+        ("Apache-2.0 WITH LLVM-exception", {"Apache"}),
+        ("GPL-3.0-only OR MIT", {"MIT"}),
+        ("License :: OSI Approved :: ISC License (ISCL)", {"ISC"}),
+        ("", set()),
+        ("LGPL-2.1-or-later", set()),
+        ("MIT AND GPL-2.0-only", set()),
+        ("MIT AND LicenseRef-Own", set()),
+        ("License :: Other/Proprietary License", set()),
+        ("Business Source License 1.1", set()),
+    ],
+)
+def test_a_licence_is_told_by_its_declaration(words, expected):
+    assert kinds(words) == expected
 
 
 # ---- one version

@@ -124,7 +124,9 @@ class Evaluator:
 
         def write(node: Node, logits: Tensor, part: slice) -> None:
             finite = torch.isfinite(logits).all(1)  # asked at the end: a question now would halt a GPU
-            classes[node.rows, part] = torch.where(finite, logits.argmax(1), -1)
+            found = torch.where(finite, logits.argmax(1), -1)
+            for row in node.rows:  # to send a GPU a list of rows would halt it, too
+                classes[row, part] = found
 
         def work(part: slice) -> None:
             self._descend(root, self._batch(images, part, self.dtype), partial(write, part=part))

@@ -57,11 +57,13 @@ class SuperNet:
 
     def normalise(self, images: Tensor) -> Tensor:
         """Images (B, C, H, W): uint8 are scaled to [0, 1] and standardised; floats are taken as they are."""
-        dtype, channels = next(iter(self.weights.values())).dtype, (1, -1, 1, 1)
+        dtype = next(iter(self.weights.values())).dtype
         if images.dtype != torch.uint8:
             return images.to(dtype)
-        mean = torch.tensor(self.mean, dtype=dtype, device=images.device).view(channels)
-        std = torch.tensor(self.std, dtype=dtype, device=images.device).view(channels)
+        mean, std = (  # sent without waiting, which would halt a GPU at every batch
+            torch.tensor(values, dtype=dtype).view(1, -1, 1, 1).to(images.device, non_blocking=True)
+            for values in (self.mean, self.std)
+        )
         return images.to(dtype).div_(255).sub_(mean).div_(std)
 
     def forward(self, arch: Arch, x: Tensor, norm: Norm = batch_statistics) -> Tensor:

@@ -63,7 +63,7 @@ def augment(images: Tensor, shift: int, flip: bool, generator: torch.Generator) 
     b, _, h, w = images.shape
 
     def draw(high: int) -> Tensor:  # on the CPU, so that a seed means the same on every device
-        return torch.randint(high, (b, 1), generator=generator).to(images.device)
+        return torch.randint(high, (b, 1), generator=generator).to(images.device, non_blocking=True)
 
     rows = torch.arange(h, device=images.device) + draw(2 * shift + 1)  # (B, H)
     cols = torch.arange(w, device=images.device)

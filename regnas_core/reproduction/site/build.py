@@ -1,0 +1,175 @@
+"""The site's pages, one after another."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from html import escape
+from pathlib import Path
+from typing import NamedTuple
+
+import nbformat
+from bs4 import BeautifulSoup
+from jinja2 import Environment, PackageLoader, select_autoescape
+from nbconvert import HTMLExporter
+from nbconvert.filters import markdown2html
+from pygments.formatters import HtmlFormatter
+
+import regnas_core
+
+from ...files import write_atomically
+from ...resources import project_path
+from ..explorer import write_explorer
+from .links import Links
+
+HERE = Path(__file__).parent
+TITLES = {
+    "README.md": ("index.html", "Start"),
+    "regnas_core/README.md": ("guide.html", "The core, from Python"),
+    "CONTRIBUTING.md": ("contributing.html", "The house, formats, tests"),
+    "CHANGELOG.md": ("changelog.html", "What changed"),
+}
+
+
+class Page(NamedTuple):
+    """A page, and the project's file that it is made from."""
+
+    place: str
+    title: str
+    file: str
+    group: str
+
+
+def build_site(out: str | Path) -> list[Page]:
+    """Write the site into a folder.
+
+    Args:
+        out: the folder; pages that are there are replaced.
+
+    Returns:
+        Its pages, in reading order.
+
+    Raises:
+        DataError: not in a checkout, or no table for the explorer.
+    """
+    out, project = Path(out), project_path("notebooks").parent
+    pages = [*_documents(), *_notebooks(project)]
+    folders = {
+        str(Path(page.file).parent): page.place for page in reversed(pages)
+    }  # lead to their first page
+    links = Links(folders | {page.file: page.place for page in pages}, project)
+    env = Environment(loader=PackageLoader(__package__, "."), autoescape=select_autoescape())
+    template = env.get_template("page.html")
+    groups = list(dict.fromkeys(page.group for page in pages))
+    for number, page in enumerate(pages):
+        body = links.rewritten(_finished(_body(project, page)), page.file, page.place)
+        around = [pages[i] if 0 <= i < len(pages) else None for i in (number - 1, number + 1)]
+        html = template.render(
+            page=page,
+            body=body,
+            pages=pages,
+            groups=groups,
+            around=around,
+            root="../" * page.place.count("/"),
+        )
+        _write(out / page.place, html)
+    style = (HERE / "style.css").read_text("utf-8") + HtmlFormatter().get_style_defs(".highlight")
+    _write(out / "style.css", style)
+    for file in sorted(links.wanted):
+        (out / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(project / file, out / file)
+    write_explorer(out / "explorer.html")
+    return pages
+
+
+def _documents() -> Iterator[Page]:
+    for file, (place, title) in TITLES.items():
+        yield Page(place, title, file, "The project")
+    for path in sorted((HERE / "pages").glob("*.md")):
+        title = path.read_text("utf-8").partition("\n")[0].removeprefix("# ")
+        yield Page(
+            f"{path.stem}.html", title, f"regnas_core/reproduction/site/pages/{path.name}", "The project"
+        )
+    yield Page("names.html", "Names of the core", "regnas_core/__init__.py", "The project")
+
+
+def _notebooks(project: Path) -> Iterator[Page]:
+    for folder, group in (("lessons", "Lessons"), ("", "The paper, item by item")):
+        for path in sorted((project / "notebooks" / folder).glob("*.ipynb")):
+            file = path.relative_to(project).as_posix()
+            cells = nbformat.read(path, as_version=4).cells
+            title = cells[0].source.partition("\n")[0].removeprefix("# ")
+            yield Page(file.removesuffix("ipynb") + "html", title, file, group)
+
+
+def _body(project: Path, page: Page) -> str:
+    path = project / page.file
+    if path.suffix == ".md":
+        return markdown2html(path.read_text("utf-8"))
+    if path.suffix == ".py":
+        return names()
+    nb = nbformat.read(path, as_version=4)
+    for cell in nb.cells:  # widgets need a kernel; what they would show is shown beside them
+        cell["outputs"] = [
+            o for o in cell.get("outputs", []) if not any("widget" in kind for kind in o.get("data", {}))
+        ]
+        if cell.cell_type != "code":
+            del cell["outputs"]
+    exporter = HTMLExporter(template_name="basic")
+    exporter.log.setLevel("ERROR")  # images without alternative texts get them below
+    return exporter.from_notebook_node(nb)[0]
+
+
+def names() -> str:
+    """HTML of the front doors, with signatures and docstrings; errors last."""
+    things = {name: getattr(regnas_core, name) for name in regnas_core.__all__}
+    errors = {name: e for name, e in things.items() if inspect.isclass(e) and issubclass(e, Exception)}
+    parts = ["<h1>Names of the core</h1>", "<p>What <code>import regnas_core as rc</code> offers.</p>"]
+    for name, thing in things.items():
+        if name not in errors and callable(thing):
+            kind = "class" if inspect.isclass(thing) else "def"
+            parts += [
+                f'<h2 id="{name}"><code>rc.{name}</code></h2>',
+                f'<pre class="signature">{kind} {name}{escape(_signature(thing))}</pre>',
+                f'<pre class="doc">{escape(_doc(thing))}</pre>',
+            ]
+    parts += ["<h2>Errors</h2>", "<p>All are <code>rc.RegnasError</code>; each says what to do.</p>", "<dl>"]
+    parts += [f"<dt><code>rc.{name}</code></dt><dd>{escape(_doc(e))}</dd>" for name, e in errors.items()]
+    return "\n".join([*parts, "</dl>"])
+
+
+def _signature(thing: Callable) -> str:
+    """As a user would write it: without the modules that types are of, and without quotes around them."""
+    text = str(inspect.signature(thing)).replace("'", "")
+    return re.sub(r"(?<![\w.])(?:regnas_core|numpy|collections|pathlib)(?:\.\w+)*\.(?=\w)", "", text)
+
+
+def _doc(thing: object) -> str:
+    return re.sub(r":\w+:`~?([^`]+)`", r"\1", inspect.getdoc(thing) or "").replace("``", "")
+
+
+def _finished(html: str) -> str:
+    """Headings with the anchors that GitHub gives them, figures with a text, tables in boxes that scroll."""
+    soup = BeautifulSoup(html, "html.parser")
+    for mark in soup("a", class_="anchor-link"):
+        mark.decompose()
+    led_to = {str(a["href"]).removeprefix("#") for a in soup("a", href=True)}
+    seen: dict[str, int] = {}
+    for heading in soup(["h1", "h2", "h3", "h4"]):
+        slug = re.sub(r"[^\w\- ]", "", heading.get_text().strip().lower()).replace(" ", "-")
+        count = seen[slug] = seen.get(slug, -1) + 1
+        if heading.get("id") not in led_to:
+            heading["id"] = f"{slug}-{count}" if count else slug
+    for image in soup("img"):
+        if not image.get("alt") or image["alt"] == "No description has been provided for this image":
+            heading = image.find_previous(["h1", "h2", "h3"])
+            image["alt"] = f"Figure: {heading.get_text().strip()}" if heading else "Figure"
+    for table in soup("table"):
+        table.wrap(soup.new_tag("div", attrs={"class": "scrolls", "tabindex": "0"}))
+    return str(soup)
+
+
+def _write(path: Path, text: str) -> None:
+    write_atomically(path, lambda part: part.write_text(text, encoding="utf-8"))
