@@ -237,6 +237,19 @@ def test_training_a_super_network_halts_the_device_once_an_epoch(monkeypatch, tm
     assert waits == EPOCH
 
 
+def test_more_pictures_than_a_device_has_room_for_are_sent_batch_by_batch(monkeypatch, tmp_path, states):
+    images = quarters("train", 64)
+    with fake_cuda() as cuda:
+        cuda.free = 3 * images.images.nbytes
+        waits = within_epochs(monkeypatch, cuda)
+        train_supernet(SPACE, images, RECIPE, mean=(0.5,), std=(0.2,), workdir=tmp_path, device="cuda:0")
+        assert devices(states[-1]) == {CUDA}
+        shape = images.images.shape[1:]
+        sent = [crossing for crossing in cuda.crossings if crossing.shape[1:] == shape]
+    assert sent == [Crossing("in", (32, *shape), waits=False)] * 2
+    assert waits == EPOCH
+
+
 @pytest.mark.parametrize("kind", ["CE", "FD-KL", "FD-LM"])
 def test_training_a_network_halts_the_device_once_an_epoch(monkeypatch, tmp_path, states, kind):
     with fake_cuda() as cuda:

@@ -21,10 +21,10 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError
-from ..files import digest, write_atomically
+from ..files import write_atomically
 from ..resources import data_root
 from . import glyphs, sources
-from .copies import fingerprints
+from .images import ImageSet
 from .pictures import INTERPOLATIONS
 from .splits import SPLITS, draw_split, read_split
 from .trees import decode
@@ -39,56 +39,6 @@ NORMALISATION = {
 }
 NORMALISATION["folder"] = NORMALISATION["imagenet"]
 DATASETS = tuple(NORMALISATION)
-
-
-@dataclass(frozen=True, eq=False)
-class ImageSet:
-    """Pictures with their labels.
-
-    Attributes:
-        images: uint8 (N, C, H, W), C-contiguous; may be mapped from a file.
-        labels: int64 (N,).
-        classes: names in label order.
-        name: data set and split, as "glyphs/search".
-    """
-
-    images: np.ndarray
-    labels: np.ndarray
-    classes: tuple[str, ...]
-    name: str
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    @cached_property
-    def digest(self) -> str:
-        """16 hexadecimal digits that identify pixels, labels and their order."""
-        starts = range(0, len(self), 1024)  # in blocks: views, so a mapped file need not fit into memory
-        blocks = (np.ascontiguousarray(self.images[start : start + 1024]) for start in starts)
-        return digest(repr(self.images.shape), *blocks, self.labels.astype("<i8"))
-
-    @cached_property
-    def fingerprints(self) -> np.ndarray:
-        """A number for each picture, by its pixels alone (:mod:`regnas_core.data.copies`): uint64 (N,)."""
-        return fingerprints(self.images)
-
-    def take(self, indices: int | np.ndarray) -> ImageSet:
-        """The first so many pictures (no copy), or those at ``indices``.
-
-        Raises:
-            DataError: there are not so many.
-        """
-        if isinstance(indices, (int, np.integer)):
-            if not 0 <= indices <= len(self):
-                raise DataError(f"{self.name} has {len(self)} pictures, not {indices}.")
-            indices = slice(int(indices))
-        else:
-            indices = np.asarray(indices, np.int64)
-            if indices.size and not 0 <= indices.min() <= indices.max() < len(self):
-                raise DataError(
-                    f"{self.name} has indices 0 to {len(self) - 1}, not {indices.min()} to {indices.max()}."
-                )
-        return ImageSet(self.images[indices], self.labels[indices], self.classes, self.name)
 
 
 @dataclass(frozen=True, eq=False)

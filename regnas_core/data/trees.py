@@ -23,6 +23,7 @@ from ..files import digest, write_atomically
 from .pictures import SUFFIXES, decode_picture
 
 BLOCK = 256  # pictures between two notes of progress
+MANY, PROBED = 50_000, 256  # files whose sizes are kept, and how many of them are looked at nevertheless
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +128,8 @@ def decode(
     Raises:
         DataError: no picture can be decoded; or too little space for the decoded array.
     """
-    listing = "\n".join(f"{file} {_bytes(tree.root / file)}" for file in tree.files)
+    sizes = _sizes(tree, cache)
+    listing = "\n".join(f"{file} {count}" for file, count in zip(tree.files, sizes, strict=True))
     key = digest(f"3 {size} {resize} {interpolation} {upright}\n{listing}")
     final, shape = cache / f"{name}-{size}px-{key}.npy", (len(tree), 3, size, size)
     if (images := _mapped(final, shape)) is None:
@@ -150,6 +152,28 @@ def decode(
         raise DataError(f"{what}. Repair them.")
     warnings.warn(f"{what}. They are left out; repair or remove them.", stacklevel=2)
     return images[: len(kept)], tree.take(np.array(kept))
+
+
+def _sizes(tree: Tree, cache: Path) -> list[int]:
+    """Bytes of every file; of many, as they were when they were first asked for.
+
+    To ask for a million takes seconds, over a network minutes, whenever they are opened. They are asked for
+    again when a class folder or one of some random files has changed.
+    """
+    if len(tree) < MANY:
+        return [_bytes(tree.root / file) for file in tree.files]
+    folders = sorted({file.partition("/")[0] for file in tree.files})
+    times = [(tree.root / folder).stat().st_mtime_ns for folder in folders]
+    path = cache / f"sizes-{digest(f'{tree.root.absolute()} {times}', *tree.files)}.npy"
+    drawn = np.random.default_rng().choice(len(tree), PROBED, replace=False).tolist()
+    with suppress(OSError, ValueError):  # not there, or damaged
+        kept = np.load(path)
+        if kept.shape == (len(tree),) and all(kept[i] == _bytes(tree.root / tree.files[i]) for i in drawn):
+            return kept.tolist()
+    with ThreadPoolExecutor(32) as pool:
+        sizes = list(pool.map(_bytes, (tree.root / file for file in tree.files)))
+    write_atomically(path, lambda part: np.save(part, np.array(sizes)))
+    return sizes
 
 
 def _bytes(path: Path) -> int:

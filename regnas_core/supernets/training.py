@@ -189,7 +189,7 @@ def run_epochs(
     optimizer = _optimizer(net, recipe)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.lr, total_steps=steps * recipe.epochs)
     log = _resume(workdir / "training.pt", run, weights, optimizer, schedule, loss_name)
-    pictures = torch.from_numpy(np.ascontiguousarray(images.images)).to(device)
+    pictures = _placed(images.images, device)
     labels = torch.from_numpy(images.labels).to(device)
     for epoch in range(len(log), recipe.epochs):
         start = time.perf_counter()
@@ -200,6 +200,17 @@ def run_epochs(
             )
         log.append([epoch + 1, loss, time.perf_counter() - start])
         _save(workdir, run, log, weights, optimizer, schedule, loss_name)
+
+
+def _placed(images: np.ndarray, device: torch.device) -> Tensor:
+    """Pictures (N, C, H, W) on the device, or on the host if they would take much of a GPU's memory.
+
+    There each batch is sent when it is its turn, which costs no time while the GPU is busy with the one
+    before. Pictures mapped from a file stay in the file.
+    """
+    pictures = torch.from_numpy(np.ascontiguousarray(images))
+    many = device.type == "cuda" and pictures.nbytes > torch.cuda.mem_get_info(device)[0] // 4
+    return pictures if many else pictures.to(device)
 
 
 def _optimizer(net: SuperNet, recipe: Recipe) -> torch.optim.SGD:
@@ -218,13 +229,16 @@ def _epoch(
     """One pass over the images; returns the mean loss."""
     generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + epoch)
     rng = np.random.default_rng([recipe.seed, epoch])
-    order = torch.randperm(len(labels), generator=generator).to(labels.device)
+    order = torch.randperm(len(labels), generator=generator)
+    there = order.to(labels.device)
+    here = there if pictures.device == labels.device else order
     steps, total = len(labels) // recipe.batch_size, torch.zeros((), device=labels.device)
     bar = tqdm(range(steps), desc=f"epoch {epoch + 1}/{recipe.epochs}", leave=False, mininterval=1.0)
     for i in bar:
-        batch = order[i * recipe.batch_size : (i + 1) * recipe.batch_size]
-        x = net.normalise(augment(pictures[batch], recipe.shift, recipe.flip, generator))
-        total += step(x.contiguous(memory_format=torch.channels_last), labels[batch], rng)
+        batch = slice(i * recipe.batch_size, (i + 1) * recipe.batch_size)
+        drawn = pictures[here[batch]].to(labels.device, non_blocking=True)
+        x = net.normalise(augment(drawn, recipe.shift, recipe.flip, generator))
+        total += step(x.contiguous(memory_format=torch.channels_last), labels[there[batch]], rng)
         optimizer.step()
         schedule.step()
         optimizer.zero_grad()

@@ -113,7 +113,7 @@ def without_copies(data: Dataset) -> Dataset:
             "pictures for calibration, search or test. They are left out of the training.",
             stacklevel=2,
         )
-        return images.take(np.flatnonzero(~copies))
+        return images.without(copies)
 
     return replace(data, open_split=open_split)
 

@@ -75,6 +75,30 @@ def test_a_truncated_cache_is_decoded_again(tree, tmp_path):
     np.testing.assert_array_equal(trees.decode(listing, 8, tmp_path)[0], before)
 
 
+def test_sizes_of_many_files_are_asked_for_once(tree, tmp_path, monkeypatch):
+    monkeypatch.setattr(trees, "MANY", 20)
+    monkeypatch.setattr(trees, "PROBED", 5)
+    asked, own = [], trees._bytes
+
+    def noted(path):
+        asked.append(path)
+        return own(path)
+
+    monkeypatch.setattr(trees, "_bytes", noted)
+    listing = trees.list_tree(tree / "train")
+    counts = []
+    for _ in range(2):
+        trees.decode(listing, 8, tmp_path / "cache")
+        counts.append(len(asked))
+        asked.clear()
+    assert counts == [30, 5]
+    for file in listing.files:  # overwritten in place: the folders do not tell
+        with (tree / "train" / file).open("ab") as picture:
+            picture.write(b" ")
+    trees.decode(listing, 8, tmp_path / "cache")
+    assert len(asked) > 30 and len(list((tmp_path / "cache").glob("pictures-*.npy"))) == 2
+
+
 def test_a_full_disk_is_noticed_beforehand(tree, tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)._replace(free=100)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
