@@ -25,7 +25,7 @@ from ..spaces.space import Cost
 from ..supernets.supernet import SuperNet
 from ..tabular.benchmark import TabularBenchmark, load_tabular, trainings
 from .checks import open_space
-from .presets import Preset, load_preset, preset_names
+from .presets import Preset, alongside, load_preset, preset_names
 from .trained import Job
 from .workbench import Workbench
 from .workers import Key
@@ -58,13 +58,15 @@ class Rehearsal(Workbench):
     Attributes:
         asked: what experiments asked it for, its companions' included.
         training: which training of the super-network this one stands for.
+        given: the preset whose searches are not shortened.
     """
 
     asked: Asked = field(default_factory=Asked)
     training: int = 0
+    given: Preset | None = None
 
-    def _beside(self, preset: Preset, name: str) -> Workbench:
-        return open_rehearsal(preset, self.root, asked=self.asked)
+    def _beside(self, name: str) -> Workbench:
+        return open_rehearsal(alongside(self.given, load_preset(name)), self.root, asked=self.asked)
 
     def _trained(self, number: int) -> Workbench:
         preset = self.preset.model_copy(update={"trainings": 1})
@@ -119,7 +121,7 @@ def open_rehearsal(preset: Preset, root: str | Path, *, asked: Asked | None = No
     Raises:
         PresetError: the preset asks for what there cannot be.
     """
-    table = shipped_table(preset)
+    table, given = shipped_table(preset), preset
     short = SHORT | ({"evaluations": 12} if preset.search.evaluations else {})
     changed = {"search": preset.search.model_copy(update=short), "device": "cpu"}
     if table is None:
@@ -131,7 +133,7 @@ def open_rehearsal(preset: Preset, root: str | Path, *, asked: Asked | None = No
     net = SuperNet(space, _weights(preset), data.mean, data.std)
     root = Path(root)
     folders = root / "runs" / preset.name, root / "figures" / preset.name
-    return Rehearsal(preset, preset.name, data, net, *folders, asked=asked or Asked())
+    return Rehearsal(preset, preset.name, data, net, *folders, asked=asked or Asked(), given=given)
 
 
 def _weights(preset: Preset, training: int = 0) -> dict[str, Tensor]:

@@ -82,13 +82,12 @@ class Workbench:
     def companion(self, name: str) -> Workbench:
         """One of them, by its preset's name."""
         if name not in self._companions:
-            other = alongside(self.preset, load_preset(name))
-            run = self.name.replace(self.preset.name, other.name, 1)
-            self._companions[name] = self._beside(other, run)
+            self._companions[name] = self._beside(name)
         return self._companions[name]
 
-    def _beside(self, preset: Preset, name: str) -> Workbench:
-        return _built(preset, name, self.root, self.executor)
+    def _beside(self, name: str) -> Workbench:
+        other = alongside(self.preset, load_preset(name))
+        return _built(other, self.name.replace(self.preset.name, other.name, 1), self.root, self.executor)
 
     @cached_property
     def _companions(self) -> dict[str, Workbench]:
