@@ -288,6 +288,9 @@ def test_lesson_1_makes_slides_that_are_short():
             slides[-1] += [line for o in cell.get("outputs", []) for line in o.text.splitlines()]
     lengths = [sum(1 + len(line) // 100 for line in slide) for slide in slides]
     assert len(slides) >= 15 and max(lengths) <= 24, lengths
+    shown = [c for c, kind in zip(cells, kinds, strict=True) if kind not in ("skip", "notes")]
+    code = [line for c in shown if c.cell_type == "code" for line in c.source.splitlines()]
+    assert max(map(len, code)) <= 80  # what is wider is cut
 
 
 def test_an_error_of_the_students_function_is_told(capsys):
