@@ -220,6 +220,12 @@ def reductions(half: float = 0.6) -> pd.DataFrame:
     )
 
 
+def repetitions(seeds: int = 5) -> pd.DataFrame:
+    """A comparison by several searches in two trainings and two settings."""
+    cells = product((0, 1), ("0.5 → 0.75 M", "0.5 → 1.00 M"), range(seeds))
+    return pd.DataFrame([(t, s, -0.3 * k) for t, s, k in cells], columns=["training", "setting", "diff_pct"])
+
+
 def verdicts() -> pd.DataFrame:
     columns = ["number", "test", "value", "low", "high", "verdict"]
     found = [

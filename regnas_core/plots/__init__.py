@@ -4,6 +4,7 @@ It knows columns, not where they come from: no experiment, no network, no preset
 """
 
 from .flips import contingency, flip_gallery
+from .lessons import decided, nested, repeated
 from .pairs import families, fig1
 from .recipe import fig3
 from .releases import deployment, updates
@@ -29,6 +30,7 @@ __all__ = [
     "constraint",
     "contingency",
     "controls",
+    "decided",
     "deployment",
     "designs",
     "differences",
@@ -45,10 +47,12 @@ __all__ = [
     "genes",
     "growth",
     "laptop",
+    "nested",
     "optima",
     "platforms",
     "racing",
     "regimes",
+    "repeated",
     "save_figure",
     "search_spaces",
     "search_strategies",

@@ -63,7 +63,7 @@ def connect(address: str) -> tuple[Executor, int]:
         client.wait_for_workers(1, timeout=PATIENCE)
     except (OSError, TimeoutError, ValueError) as error:
         raise RegnasError(
-            f"No cluster with workers answers at {address} ({type(error).__name__}). Start one, as with `dask "
-            "scheduler` and `dask worker ADDRESS --nthreads 1`, or give a number of processes."
+            f"No cluster with workers answers at {address} ({type(error).__name__}). Start one, as with "
+            "`dask scheduler` and `dask worker ADDRESS --nthreads 1`, or give a number of processes."
         ) from None
     return client.get_executor(pure=False), len(client.nthreads())

@@ -26,6 +26,7 @@ from drawn import (
     races,
     ratios,
     reductions,
+    repetitions,
     supernet_table,
     sweep,
     texts,
@@ -76,6 +77,16 @@ DRAWN = {
         ("(a) Mini", comparisons()), ("(b) MiniRN", comparisons(0.3)), paper=comparisons(-0.2)
     ),
     "controls": lambda: plots.controls(*control_tables()),
+    "nested": lambda: plots.nested(
+        np.eye(96, 24), np.arange(25.0).reshape(5, 5), {"e = 1": 24, "e = 2": 48, "e = 4": 96}, inner=3
+    ),
+    "repeated": lambda: plots.repeated(repetitions(), claimed=-1.8),
+    "decided": lambda: plots.decided(
+        pd.DataFrame(
+            {"items": [100, 1000, 10_000], "rate_pct": 1.4, "low_pct": 0.9, "high_pct": [4, 2.1, 1.6]}
+        ),
+        limit=2,
+    ),
     "growth": lambda: plots.growth(growth_table()),
     "growth_blind": lambda: plots.growth(growth_table().assign(peak_gbytes=None).query("axis != 'images'")),
     "racing": lambda: plots.racing(races()),

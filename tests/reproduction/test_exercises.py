@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import nbformat
@@ -13,6 +14,7 @@ from regnas_core.resources import project_path
 
 LESSONS = sorted(project_path("notebooks/lessons").glob("*.ipynb"))
 IDS = [path.stem for path in LESSONS]
+SLOW = pytest.mark.slow  # the lesson that runs networks
 WRONG = {  # exercise → answers that a class gives, in place of a piece of the solution, and what it is told
     "four_places": [("3, 1, 3, 1", "3, 3, 1, 1", "look again"), ("3, 1, 3, 1", "3, 1, 3, 2", "add up")],
     "flip_rate": [
@@ -64,6 +66,117 @@ WRONG = {  # exercise → answers that a class gives, in place of a piece of the
         ("range(20)", "range(5)", "were scored"),
         ("return scored", "return [row_of[tuple((choices - 1).tolist())]]", "not allowed"),
     ],
+    # lesson 2
+    "middle": [
+        ("// 2", "// 2 - 1", "leaves"),
+        ("low : low + size, low : low + size", ":size, :size", "innermost"),
+        ("..., low : low + size, low", "..., 0 : size, low", "innermost"),
+    ],
+    "same_beginning": [
+        ("            break\n", "            continue\n", "stop at the first"),
+        ("count += 1", "count += 2", "stop at the first"),
+    ],
+    "overlap": [
+        ("max(0, min(a_stop, b_stop) - max(a_start, b_start))",
+         "(min(a_stop, b_stop) - max(a_start, b_start))", "must not be negative"),
+        ("min(a_stop, b_stop)", "max(a_stop, b_stop)", "in common"),
+    ],
+    "contained": [
+        ("== space.params(small)", "== space.params(big)", "all weights"),
+        ("== space.params(small)", "> 0", "all weights"),
+    ],
+    "moments": [
+        ("x.mean(dim=(0, 2, 3)), x.var(dim=(0, 2, 3), correction=0)",
+         "x.mean(dim=0), x.var(dim=0, correction=0)", "one value a channel"),
+        (", correction=0", "", "one less"),
+        ("x.var(", "x.std(", "standard deviation"),
+        ("x.mean(dim=(0, 2, 3))", "x.sum(dim=(0, 2, 3))", "over all images and places"),
+    ],
+    "batch_norm": [
+        ("torch.sqrt(var + eps)", "(var + eps)", "the root"),
+        ("* scale + shift", "+ shift", "(x − mean)"),
+        ("(x - mean)", "(x - mean)[0]", "shape of x"),
+    ],
+    "few_images": [("= 64", "= 16", "points away"), ("= 64", "= 1024", "fewer"), ("= 64", "= 5", "one of")],
+    # lesson 4
+    "both_differences": [
+        ("100 * flips, 100 *", "-100 * flips, -100 *", "minus b"),
+        ("100 * flips, 100 * (b.mean() - a.mean())", "flips, b.mean() - a.mean()", "fractions"),
+        ("100 * flips, 100 * (b.mean() - a.mean())", "100 * (b.mean() - a.mean()), 100 * flips", "first"),
+        ("own & ~b", "~own & b", "a flip:"),
+    ],
+    "matched": [
+        (">= 0.93", "> 0.93", "a network of 930"),
+        ("& (macs <= budget)", "", "a network of 1,001"),
+        ("(macs >= 0.93 * budget) & (macs <= budget)", "macs[macs <= budget]", "True or False"),
+    ],
+    "mean_interval": [
+        ("stats.t.ppf(0.975, count - 1)", "1.96", "Student's"),
+        ("ddof=1", "ddof=0", "one less"),
+        (" / np.sqrt(count)", "", "divide by"),
+        ("np.mean(values), np.mean", "np.median(values), np.mean", "is the mean"),
+        ("0.975", "0.95", "the half-width is"),
+    ],
+    "false_alarms": [
+        ("np.mean(np.array(p_values) < 0.05)", "np.sum(np.array(p_values) < 0.05)", "a count"),
+        ("combinations(flipped, 2)", "zip(flipped, flipped[1:])", "each pair once"),
+    ],
+    "trainings_needed": [
+        ("needed = min(", "needed = 2 * min(", "fewer will do"),
+        ("needed = min(", "needed = -1 + min(", "still be"),
+        ("needed = min(", "needed = 0 * min(", "whole number"),
+    ],
+    "corrected": [
+        ("np.arange(len(p), 0, -1) * p[order]", "len(p) * p[order]", "Bonferroni"),
+        ("np.maximum.accumulate(steps)", "steps", "it makes"),
+        ("np.minimum(1, np.maximum.accumulate(steps))", "np.maximum.accumulate(steps)", "1 at most"),
+        ("corrected[order] =", "corrected[:] =", "sorted"),
+        ("corrected = np.argsort(p), np.empty(len(p))", "corrected = np.argsort(p), p", "a copy"),
+    ],
+    "discoveries": [
+        (".any(axis=1).mean()", ".mean()", "share of the tests"),
+        ("(holm(report) < 0.05)", "(report < 0.05)", "after holm"),
+        (".any(axis=1).mean()", ".any(axis=1).sum()", "between 0 and 1"),
+        (".any(axis=1).mean()", ".all(axis=1).mean()", "at least one"),
+    ],
+    # lesson 5
+    "released": [
+        ("int(((old == labels) & (new != labels)).sum())", "int(((old != labels) & (new == labels)).sum())",
+         "the old one comes first"),
+        ("int(((old == labels) & (new != labels)).sum())", "int((new != labels).sum())", "count pictures"),
+        ("int(((old == labels) & (new != labels)).sum())", "((old == labels) & (new != labels)).mean()",
+         "a rate"),
+        ("return int(", "old, new = sorted((old, new), key=lambda x: (x == labels).sum())\n    return int(",
+         "the new one is less accurate"),
+    ],
+    "put_in_order": [
+        ("np.array([answer_to[i] for i in ids.tolist()])", "answers", "still in the order"),
+        ("np.array([answer_to[i] for i in ids.tolist()])", "answers[np.argsort(theirs)]", "at each place"),
+    ],
+    "upper_bound": [
+        ("0.95", "0.975", "two-sided"),
+        ("stats.beta.ppf(0.95, flips + 1, n - flips)", "flips / n", "were the true rate"),
+        ("ppf(0.95, flips + 1, n - flips)", "ppf(0.05, flips, n - flips + 1)", "lower bound"),
+        ("flips + 1, n - flips", "flips + 1, n - flips + 1", "not 5 %"),
+    ],
+    "verdict": [
+        ("if low > limit", "if flips / n > limit", "for you"),
+        ("if high <= limit", "if flips / n <= limit", "for you"),
+        ('"inconclusive"', '"perhaps"', "none of"),
+    ],
+    "pictures_needed": [
+        ("1350", "1099", "the bound is"), ("1350", "3000", "fewer"), ("1350", "0", "a number"),
+    ],
+    "slice_chance": [
+        ("flips - 1", "flips", "themselves"),
+        ("stats.binom.sf(flips - 1, n, limit)", "stats.binom.cdf(flips, n, limit)", "of so few"),
+        ("stats.binom.sf(flips - 1, n, limit)", "flips / n", "with a chance of"),
+    ],
+    "which_first": [
+        ('"old", "lower", "old", "old"', '"old", "lower", "lower", "old"', "look again at 3"),
+        ('"old", "lower", "old", "old"', '"old", "new", "old", "old"', "four words"),
+        ('"lower", "old", "old"', '"lower", "old", None', "still None"),
+    ],
 }  # fmt: skip
 
 
@@ -97,7 +210,9 @@ def quick(monkeypatch):
     )
 
 
-@pytest.mark.parametrize("path", LESSONS, ids=IDS)
+@pytest.mark.parametrize(
+    "path", [pytest.param(path, id=path.stem, marks=SLOW if path == LESSONS[1] else ()) for path in LESSONS]
+)
 def test_a_student_goes_through_it(path, capsys):
     space: dict = {}
     walked = []
@@ -128,7 +243,9 @@ def test_all_wrong_answers_belong_to_an_exercise():
 def test_it_is_stored_as_it_was_run_with_nothing_answered(path):
     cells = [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
     assert [c.execution_count for c in cells] == list(range(1, len(cells) + 1))
-    outputs = [o for c in cells for o in c.outputs]
+    figures = [c for c in cells if "nbval-ignore-output" in c.metadata.get("tags", [])]
+    assert all("image/png" in o.data for c in figures for o in c.outputs)
+    outputs = [o for c in cells if c not in figures for o in c.outputs]
     assert {o.output_type for o in outputs} == {"stream"} and {o.name for o in outputs} == {"stdout"}
     assert "right\n" not in {o.text for o in outputs}
 
@@ -143,10 +260,37 @@ def test_it_says_what_a_lesson_has_to_and_links_lead_somewhere(path):
     assert links and not [link for link in links if not (path.parent / link).exists()]
 
 
-def test_lessons_need_no_torch():
-    assert not [
-        path for path in LESSONS if re.search(r"torch|open_workbench", "".join(s for s, _ in cells_of(path)))
-    ]
+def test_only_the_lesson_on_super_networks_needs_torch():
+    needs = r"torch|open_workbench|load_supernet|load_dataset|Evaluator|experiments"
+    found = [path.stem for path in LESSONS if re.search(needs, "".join(s for s, _ in cells_of(path)))]
+    assert found == ["02_one_super_network"]
+
+
+def test_lessons_are_a_chain():
+    for before, after in pairwise(LESSONS):
+        (one, other) = (nbformat.read(path, as_version=4).cells for path in (before, after))
+        assert all(f"({after.name})" in one[place].source for place in (0, -1) if before != LESSONS[0])
+        assert all(f"({before.name})" in other[place].source for place in (0, -1))
+
+
+def test_lesson_1_makes_slides_that_are_short():
+    cells = nbformat.read(LESSONS[0], as_version=4).cells
+    kinds = [c.metadata["slideshow"]["slide_type"] for c in cells]
+    assert set(kinds) == {"slide", "subslide", "fragment", "-", "skip", "notes"} and kinds[0] == "slide"
+    slides: list[list[str]] = []
+    for cell, kind in zip(cells, kinds, strict=True):
+        if "A solution" in cell.source or "for the instructor" in cell.source:
+            assert kind == "notes"
+        if kind in ("slide", "subslide"):
+            slides.append([])
+        if kind not in ("skip", "notes"):
+            slides[-1] += cell.source.splitlines()
+            slides[-1] += [line for o in cell.get("outputs", []) for line in o.text.splitlines()]
+    lengths = [sum(1 + len(line) // 100 for line in slide) for slide in slides]
+    assert len(slides) >= 15 and max(lengths) <= 24, lengths
+    shown = [c for c, kind in zip(cells, kinds, strict=True) if kind not in ("skip", "notes")]
+    code = [line for c in shown if c.cell_type == "code" for line in c.source.splitlines()]
+    assert max(map(len, code)) <= 80  # what is wider is cut
 
 
 def test_an_error_of_the_students_function_is_told(capsys):
