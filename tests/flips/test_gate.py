@@ -176,6 +176,15 @@ def _tables(folder: Path):
     return read_table(folder / "old.parquet"), [read_table(folder / "new.parquet")]
 
 
+def test_an_item_of_several_labels_is_right_if_all_are(tmp_path):
+    label = ["cat", "cat dog", "dog", "cat dog", ""]
+    pd.DataFrame({"id": range(5), "label": label, "prediction": label}).to_parquet(tmp_path / "old.parquet")
+    new = ["cat dog", "cat dog", "dog", "dog", ""]  # one label too many, one too few
+    pd.DataFrame({"id": range(5), "prediction": new}).to_parquet(tmp_path / "new.parquet")
+    found = join(read_table(tmp_path / "old.parquet"), [read_table(tmp_path / "new.parquet")], id="id")
+    assert found.candidates[0].right.tolist() == [False, True, True, False, True]
+
+
 def test_names_of_classes_stand_for_scores(tmp_path):
     pd.DataFrame({"label": ["cat", "dog"], "prediction": ["cat", "dog"]}).to_csv(
         tmp_path / "old.csv", index=False

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import nbformat
 from bs4 import BeautifulSoup
 from jinja2 import Environment, PackageLoader, select_autoescape
+from latex2mathml.converter import convert as mathml
 from nbconvert import HTMLExporter
 from nbconvert.filters import markdown2html
 from pygments.formatters import HtmlFormatter
@@ -25,6 +26,7 @@ from ..explorer import write_explorer
 from .links import Links
 
 HERE = Path(__file__).parent
+_FORMULA = re.compile(r"\$\$(.+?)\$\$", re.DOTALL)
 TITLES = {
     "README.md": ("index.html", "Start"),
     "regnas_core/README.md": ("guide.html", "The core, from Python"),
@@ -111,12 +113,12 @@ def _body(project: Path, page: Page) -> str:
     if path.suffix == ".py":
         return names()
     nb = nbformat.read(path, as_version=4)
-    for cell in nb.cells:  # widgets need a kernel; what they would show is shown beside them
-        cell["outputs"] = [
-            o for o in cell.get("outputs", []) if not any("widget" in kind for kind in o.get("data", {}))
-        ]
-        if cell.cell_type != "code":
-            del cell["outputs"]
+    for cell in nb.cells:
+        if cell.cell_type == "code":  # widgets need a kernel; what they would show is shown beside them
+            outputs = (o for o in cell.outputs if not any("widget" in kind for kind in o.get("data", {})))
+            cell.outputs = list(outputs)
+        else:
+            cell.source = _FORMULA.sub(lambda tex: mathml(tex[1], display="block"), cell.source)
     exporter = HTMLExporter(template_name="basic")
     exporter.log.setLevel("ERROR")  # images without alternative texts get them below
     soup = BeautifulSoup(exporter.from_notebook_node(nb)[0], "html.parser")
