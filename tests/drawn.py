@@ -162,6 +162,11 @@ def comparisons(shift: float = 0.0) -> pd.DataFrame:
     )
 
 
+def published_differences() -> pd.DataFrame:
+    parts = [comparisons(shift).assign(space=space) for shift, space in ((-0.2, "OFA A"), (0.1, "OFA B"))]
+    return pd.concat(parts, ignore_index=True)
+
+
 def control_tables() -> tuple[pd.DataFrame, pd.DataFrame]:
     kinds = [
         *(("independent", kind, nfr) for kind, nfr in (("independent", 4.4), ("one training", 2.2))),
@@ -169,7 +174,7 @@ def control_tables() -> tuple[pd.DataFrame, pd.DataFrame]:
     ]
     top1 = {"small_top1_pct": 78.2, "large_top1_pct": 81.6}
     pairs = [{"beside": b, "kind": k, **top1, **rate("nfr", value)} for b, k, value in kinds]
-    steps = [("a common teacher", 1.1), ("shared weights", 1.1), ("all together", 2.2)]
+    steps = [("a common teacher", 1.1), ("weights, recipe and order", 1.1), ("all together", 2.2)]
     return pd.DataFrame(pairs), pd.DataFrame({"step": s, **rate("nfr_fall", v)} for s, v in steps)
 
 
@@ -239,10 +244,10 @@ def verdicts() -> pd.DataFrame:
             -0.13,
             "does not hold",
         ),
-        (5, "CAS has a lower NFR than R2 early in the search", -0.03, -0.1, 0.1, "no effect"),
+        (5, "CAS has a lower NFR than R2 early in the search", -0.03, -0.1, 0.1, "no effect larger than 0.1"),
         (7, "Pairs of targets have " + "no more NFR " * 5 + "at all", 0.12, -0.3, 0.5, "one training"),
     ]
-    return pd.DataFrame(found, columns=columns)
+    return pd.DataFrame(found, columns=columns).assign(primary=[True, False, False, False, True])
 
 
 def growth_table() -> pd.DataFrame:

@@ -1,7 +1,8 @@
 """What the experiments have in common: repetitions of the protocol, reference, targets, names, verdicts.
 
-Searches see the search split alone; every number in a table is measured on the test split. Percent
-columns end in ``_pct``; intervals are 95 % and stand in ``_low_pct`` and ``_high_pct``.
+Searches see the search split alone; numbers in tables are measured on the test split, but for what searches
+visit (Fig. 4b), which is told as they saw it. Percent columns end in ``_pct``; intervals are 95 % and stand
+in ``_low_pct`` and ``_high_pct``.
 
 Four things are left to chance: the training of the super-network, the images that a search sees, the
 search itself, for the reference as for the targets, and the test images. A :class:`Repetition` draws the
@@ -133,39 +134,56 @@ def uniform(space: Space, max_macs: float) -> Arch:
 
 
 # ── claims ───────────────────────────────────────────────────────────────────────────────────────
-LITTLE = 0.3  # points of NFR or Top-1: what the paper calls little
+LITTLE = 0.3  # points of Top-1: what the paper calls little
 
 
 def judge(
     number: int,
     claim: str,
     found: Estimate,
+    keys: Sequence[tuple[int, int]],
     *,
-    trainings: int,
     below: float | None = None,
     above: float | None = None,
     within: float | None = None,
 ) -> dict:
-    """A test of the claim of that number beside its estimate: value, low, high (95 %), trainings, and p.
+    """A test of the claim of that number beside its estimate: value, low, high (95 %), and p.
 
-    ``p`` is two-sided, of the hypothesis that the value is at the claim's bar (of ``within``: outside
-    ± the bar, where the value is inside). ``inside`` says on which side of the bar the value is.
+    Args:
+        number, claim: of the paper's claims, and what is tested, in words.
+        found: the estimate.
+        keys: (training, seed) of the repetitions that it is over.
+        below, above, within: the claim's bar; the value is to be below, above, or (``within``) inside ± it.
+
+    Returns:
+        The estimate with ``trainings``, ``repetitions``, and ``agree``, of how many trainings the mean is on
+        the same side of the bar as the value ("3 of 3"; of a single training, seeds); ``p``, two-sided, of
+        the hypothesis that the value is at the bar (of ``within``: outside ± the bar, where the value is
+        inside); ``inside``, whether the value is where the claim says.
     """
     low, high = found.interval()
     bar = next(bar for bar in (below, above, within) if bar is not None)
+
+    def is_inside(value: float) -> bool:
+        if within is not None:
+            return abs(value) < bar
+        return value < bar if above is None else value > bar
+
+    inside = is_inside(found.value)
     if within is not None:
-        inside = abs(found.value) < bar
         p = found.p_within(bar) if inside else found.p(np.copysign(bar, found.value))
     else:
-        inside = found.value < bar if above is None else found.value > bar
         p = found.p(bar)
+    agree = sum(is_inside(mean) == inside for mean in found.means)
     return {
         "number": number,
         "claim": claim,
         "value": found.value,
         "low": low,
         "high": high,
-        "trainings": trainings,
+        "trainings": len({training for training, _ in keys}),
+        "repetitions": len(keys),
+        "agree": f"{agree} of {len(found.means)}",
         "p": p,
         "inside": inside,
         "bar": bar if within is None else np.nan,
@@ -173,18 +191,20 @@ def judge(
 
 
 def decided(claims: pd.DataFrame) -> pd.DataFrame:
-    """Claims with ``p_holm``, corrected for the number of tests in the table, and their verdicts.
+    """Tests with ``p_holm`` and their verdicts.
 
-    A claim *holds* or *does not hold* where ``p_holm`` is below 5 %. Else there is *no effect* where the 95 %
-    interval lies within ± 0.3 (points), or the claim is *undecided*. With one training nothing is
+    p is corrected for the number of *primary* tests, or for that of all others. A claim *holds* or *does
+    not hold* where ``p_holm`` is below 5 %. Else, where 0 is the bar and in the 95 % interval, there is *no
+    effect larger than* the interval's farther end; or it is *undecided*. With one training nothing is
     decided about others: *one training*.
     """
-    table = claims.assign(p_holm=holm(claims["p"].to_numpy()))
-    extent = table[["low", "high"]].abs().max(axis=1)
-    small = (extent < LITTLE) & (table["bar"] == 0)
+    p_holm = claims.groupby("primary")["p"].transform(lambda p: holm(p.to_numpy()))
+    table = claims.assign(p_holm=p_holm)
+    none = (table["bar"] == 0) & (table["low"] <= 0) & (table["high"] >= 0)
+    extent = table[["low", "high"]].abs().max(axis=1).map("no effect larger than {:.2g}".format)
     verdicts = np.select(
         [table["trainings"] < 2, table["p_holm"] >= 0.05, table["inside"].astype(bool)],
-        ["one training", np.where(small, "no effect", "undecided"), "holds"],
+        ["one training", extent.where(none, "undecided"), "holds"],
         "does not hold",
     )
     return table.assign(verdict=verdicts).drop(columns=["inside", "bar"])
@@ -204,7 +224,9 @@ def percent(name: str, found: Estimate, *, rate: bool = False) -> dict[str, floa
 
 def points(found: Estimate) -> Estimate:
     """A difference of fractions in percentage points."""
-    return Estimate(100 * found.value, 100 * found.error, found.freedom, 100 * found.sd)
+    means = tuple(100 * mean for mean in found.means)
+    scaled = {"value": 100 * found.value, "error": 100 * found.error, "sd": 100 * found.sd, "means": means}
+    return found._replace(**scaled)
 
 
 def correlation(x: Sequence[float], y: Sequence[float]) -> float:

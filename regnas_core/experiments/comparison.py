@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ..flips.intervals import Estimate, crossed_mean, rate_intervals
-from ..flips.right import Right, negative_flips, orient_right
+from ..flips.right import Right, flips_between, negative_flips, orient_right
 from ..spaces.arch import Arch
 from ..spaces.space import Space
 from .base import Repetition, percent
@@ -94,7 +94,7 @@ class Comparison:
     def flips(self, g: Group, keys: Sequence[Key] | None = None) -> Right:
         """Negative flips between a group's networks and their references: bool (R, N)."""
         keys = g.keys if keys is None else keys
-        return negative_flips(*orient_right(self.reference.of(keys), g.of(keys)))
+        return flips_between(self.reference.of(keys), g.of(keys))
 
     def networks(self) -> pd.DataFrame:
         """One row a network, the references first: size, Top-1, NFR with the images' interval, PFR."""
@@ -126,42 +126,44 @@ class Comparison:
     def differences(self, pairs: Sequence[tuple[str, str]]) -> pd.DataFrame:
         """Paired differences between designs (first minus second) in points, with intervals and p-values.
 
-        Pairs of which a design is not there are left out.
+        Pairs of which a design is not there are left out. ``same_pct``: in how many repetitions both designs
+        are one and the same network.
         """
         known = [pair for pair in pairs if {*pair} <= {*self.designs}]
         return pd.DataFrame([self._difference(*pair) for pair in known])
 
     def difference(self, a: str, b: str, rate: str) -> Estimate:
         """Of ``"nfr"`` or ``"top1"``, a's minus b's (fractions), in the repetitions that both have."""
-        keys = self._common(a, b)
+        keys = self.common(a, b)
         values = [
             (self.flips(self[d], keys) if rate == "nfr" else self[d].of(keys)).astype(np.float32)
             for d in (a, b)
         ]
         return estimate(values[0] - values[1], keys)
 
-    def trainings(self, a: str, b: str) -> int:
-        """How many trainings a difference is over."""
-        return len({training for training, _ in self._common(a, b)})
-
-    def _common(self, a: str, b: str) -> list[Key]:
+    def common(self, a: str, b: str) -> list[Key]:
+        """The repetitions that two designs both have."""
         theirs = set(self[b].keys)
         return [key for key in self[a].keys if key in theirs]
 
     def _difference(self, a: str, b: str) -> dict:
-        keys = self._common(a, b)
+        keys = self.common(a, b)
         nfr, top1 = self.difference(a, b, "nfr"), self.difference(a, b, "top1")
         base = self.flips(self[b], keys).mean()
         return {
             "comparison": f"{a} − {b}",
-            "trainings": self.trainings(a, b),
+            "trainings": len({training for training, _ in keys}),
             "networks": len(keys),
+            "same_pct": 100 * float(np.mean(self._archs(a, keys) == self._archs(b, keys))),
             **percent("nfr", nfr),
             "nfr_p": nfr.p(),
             "relative_nfr_change_pct": 100 * nfr.value / base if base else np.nan,
             **percent("top1", top1),
             "top1_p": top1.p(),
         }
+
+    def _archs(self, design: str, keys: Sequence[Key]) -> np.ndarray:
+        return self[design].networks.set_index(["training", "seed"])["arch"].loc[list(keys)].to_numpy(str)
 
     def _networks(self, g: Group) -> pd.DataFrame:
         negative = self.flips(g)

@@ -11,27 +11,30 @@ and the order of its images. So four kinds of pairs are compared, a small networ
 And *same network*: one architecture, trained alone twice: what changes although nothing is different.
 
 NFR grows with the errors of both networks, so that pairs must be equal in both. For every pair that was
-trained alone, pairs of sub-networks are taken that have its two Top-1s, within 0.5 points.
+trained alone, pairs of sub-networks are taken that have its two Top-1s, within 0.5 points; what is left of a
+difference is taken out by a straight line.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ..errors import PresetError
-from ..flips.right import Right, negative_flips, orient_right
+from ..flips.right import Right, flips_between
 from ..supernets.distillation import Objective
 from ..tabular.benchmark import TabularBenchmark
 from ..workbench.trained import Job, job_predictions
 from ..workbench.workbench import Workbench
 from .base import Repetition, firsts, percent, points, uniform
 from .comparison import Key, estimate
-from .family import independent_jobs
+from .strategies import independent_jobs
 
+DISTILLED = 1_000_000  # seeds of distilled networks begin here, the large one's twice as high
 NEAR = 0.005  # of Top-1: networks are equally accurate
 DRAWN = 200  # pairs of sub-networks, at most, for each pair that was trained alone
 ALONE = ("independent", "distilled", "same network")
@@ -39,7 +42,7 @@ TOGETHER = ("one training", "two trainings")
 # What a step between two kinds of pairs changes, the first's NFR minus the second's.
 STEPS = {
     "a common teacher": ("independent", "distilled"),
-    "shared weights": ("distilled", "one training"),
+    "weights, recipe and order": ("distilled", "one training"),
     "all together": ("independent", "one training"),
     "weights of one training": ("two trainings", "one training"),
 }
@@ -50,7 +53,10 @@ def distilled_jobs(bench: Workbench) -> list[dict[Repetition, Job]]:
     given, search = bench.preset.networks, bench.preset.search
     how = (Objective("KD"), "scratch", given.epochs, given.lr)
     return [
-        {rep: Job(arch, 1000 * place + rep.training, *how, rep.bench.space.largest) for rep in firsts(bench)}
+        {
+            rep: Job(arch, DISTILLED * place + rep.training, *how, rep.bench.space.largest)
+            for rep in firsts(bench)
+        }
         for place, arch in enumerate(
             (uniform(bench.space, budget * 1e6) for budget in (search.reference_mmacs, search.target_mmacs)),
             1,
@@ -63,26 +69,31 @@ class Controls:
 
     Attributes:
         pairs: one row a pair that was trained alone, and one for each kind of sub-networks beside it:
-            beside (the kind that it is matched to), kind, training, small_top1_pct, large_top1_pct, nfr_pct,
-            pairs (how many it is the mean of).
+            beside (the kind that it is matched to), kind, training, partner (training of the large one),
+            small_top1_pct, large_top1_pct, nfr_pct (of sub-networks: at exactly the pair's Top-1s), pairs
+            (how many it is the mean of).
     """
 
     def __init__(self, bench: Workbench) -> None:
         self._tables = [_table(trained) for trained in bench.trainings]
         self._rng = np.random.default_rng(bench.preset.seed)
         rows: list[dict] = []
-        self._flips: dict[tuple[str, str], dict[Key, np.ndarray]] = {}  # (beside, kind) → training → (N,)
-        for kind, pairs in self._alone(bench).items():
-            for key, (small, large) in pairs.items():
-                flips = negative_flips(*orient_right(small[np.newaxis], large[np.newaxis]))
-                rows.append(self._kept(kind, kind, key, small[np.newaxis], large[np.newaxis], flips))
-                for together in TOGETHER:
-                    if (found := self._matched(together, key[0], small.mean(), large.mean())) is not None:
-                        flips = negative_flips(*orient_right(*found))
-                        rows.append(self._kept(kind, together, key, *found, flips))
+        self._flips: dict[tuple[str, str], dict[Key, np.ndarray]] = {}  # (beside, kind) → trainings → (N,)
+        for beside, pairs in self._alone(bench).items():
+            for (a, b), (small, large) in pairs.items():
+                alone = small[np.newaxis], large[np.newaxis]
+                rows.append(self._kept(beside, beside, (a, b), *alone, flips_between(*alone)[0]))
+                partners = [b] if b != a else [k for k in range(len(self._tables)) if k != a]
+                for kind, places in zip(TOGETHER, ([(a, a)], [(a, k) for k in partners]), strict=True):
+                    for place in places:
+                        if (found := self._matched(place, small.mean(), large.mean())) is not None:
+                            rows.append(
+                                self._kept(beside, kind, (a, b) if kind == TOGETHER[0] else place, *found)
+                            )
         self.pairs = pd.DataFrame(rows)
 
     def _alone(self, bench: Workbench) -> dict[str, dict[Key, tuple[Right, Right]]]:
+        """Pairs that were trained alone, by trainings of the small and the large one."""
         search = bench.preset.search
         both = {
             "independent": independent_jobs(bench, [search.reference_mmacs, search.target_mmacs]),
@@ -90,32 +101,43 @@ class Controls:
         }
         right = {kind: [_right(jobs) for jobs in sizes] for kind, sizes in both.items()}
         pairs = {
-            kind: {(k, 0): (small[k], large[k]) for k in small} for kind, (small, large) in right.items()
+            kind: {(k, k): (small[k], large[k]) for k in small} for kind, (small, large) in right.items()
         }
         again = right["independent"][1]  # the same architecture, of two seeds
         pairs["same network"] = {(a, b): (again[a], again[b]) for a, b in combinations(again, 2)}
         return pairs
 
-    def _matched(self, kind: str, training: int, small: float, large: float) -> tuple[Right, Right] | None:
-        """Right of sub-networks with these Top-1s, small ones and large ones: bool (P, N) each."""
-        first = self._tables[training]
-        second = first if kind == "one training" else self._tables[(training + 1) % len(self._tables)]
-        rows = [
-            np.flatnonzero(np.abs(table.top1("test") - top1) <= NEAR)
-            for table, top1 in ((first, small), (second, large))
-        ]
-        if min(map(len, rows)) == 0 or (kind == "two trainings" and second is first):
-            return None
-        drawn = [self._rng.choice(found, DRAWN) for found in rows]
-        archs = [[t.archs[row] for row in d] for t, d in zip((first, second), drawn, strict=True)]
-        return first.right("test", archs[0]), second.right("test", archs[1])
+    def _matched(self, place: Key, small: float, large: float) -> tuple[Right, Right, np.ndarray] | None:
+        """Sub-networks of two trainings with these Top-1s, small and large: bool (P, N) each; their flips.
 
-    def _kept(self, beside: str, kind: str, key: Key, small: Right, large: Right, flips: Right) -> dict:
-        kept = self._flips.setdefault((beside, kind), {})
-        kept[key] = flips.mean(0, dtype=np.float32)
+        Their Top-1s are so within 0.5 points; flips are the mean over pairs, image by image (N,), moved by
+        what a straight line in both Top-1s says of the rest.
+        """
+        tables = [self._tables[k] for k in place]
+        near = [
+            np.flatnonzero(np.abs(table.top1("test") - top1) <= NEAR)
+            for table, top1 in zip(tables, (small, large), strict=True)
+        ]
+        if min(map(len, near)) == 0:
+            return None
+        drawn = np.stack([self._rng.choice(found, DRAWN) for found in near])
+        if place[0] == place[1]:
+            drawn = drawn[:, drawn[0] != drawn[1]]
+        if not drawn.size:
+            return None
+        right = [t.right("test", [t.archs[row] for row in d]) for t, d in zip(tables, drawn, strict=True)]
+        flips = flips_between(*right)
+        off = [r.mean(1) - top1 for r, top1 in zip(right, (small, large), strict=True)]
+        line = np.linalg.lstsq(np.column_stack([np.ones(len(flips)), *off]), flips.mean(1), rcond=None)[0]
+        return right[0], right[1], flips.mean(0) + (line[0] - flips.mean())
+
+    def _kept(
+        self, beside: str, kind: str, key: Key, small: Right, large: Right, flips: np.ndarray
+    ) -> dict[str, Any]:
+        self._flips.setdefault((beside, kind), {})[key] = flips.astype(np.float32)
         rates = {"small_top1_pct": 100 * small.mean(), "large_top1_pct": 100 * large.mean()}
-        named = {"beside": beside, "kind": kind, "training": key[0]}
-        return {**named, **rates, "nfr_pct": 100 * flips.mean(), "pairs": len(flips)}
+        named = {"beside": beside, "kind": kind, "training": key[0], "partner": key[1]}
+        return {**named, **rates, "nfr_pct": 100 * flips.mean(), "pairs": len(small)}
 
     def kinds(self) -> pd.DataFrame:
         """Mean NFR of every kind with its interval: beside, kind, trainings, the Top-1s, nfr columns."""
@@ -123,8 +145,9 @@ class Controls:
         for (beside, kind), found in self._flips.items():
             own = self.pairs[(self.pairs["beside"] == beside) & (self.pairs["kind"] == kind)]
             rates = own[["small_top1_pct", "large_top1_pct"]].mean()
-            value = estimate(np.array(list(found.values())), list(found))
-            named = {"beside": beside, "kind": kind, "trainings": len({k for k, _ in found})}
+            values = by_training(found)
+            value = estimate(np.array(list(values.values())), list(values))
+            named = {"beside": beside, "kind": kind, "trainings": len(values)}
             rows.append({**named, **rates, **percent("nfr", value, rate=True)})
         return pd.DataFrame(rows)
 
@@ -151,12 +174,31 @@ class Controls:
         if a in TOGETHER or b in TOGETHER:
             beside = b if a in TOGETHER else a
             beside = "independent" if beside in TOGETHER else beside
-            first, second = self._flips[beside, a], self._flips[beside, b]
+            first, second = (by_training(self._flips[beside, kind]) for kind in (a, b))
         else:  # over what both have in common: sub-networks of one training with the same Top-1s
-            first = _minus(self._flips[a, a], self._flips[a, "one training"])
-            second = _minus(self._flips[b, b], self._flips[b, "one training"])
+            first, second = (
+                _minus(*(by_training(self._flips[kind, other]) for other in (kind, "one training")))
+                for kind in (a, b)
+            )
         change = _minus(first, second)
         return np.array(list(change.values())), list(change)
+
+
+def by_training(found: Mapping[Key, np.ndarray]) -> dict[Key, np.ndarray]:
+    """Flips (N,) of pairs, one array a training, so that their mean and its error are those of all pairs.
+
+    Pairs of two trainings depend on each other where they have one in common. In place of them come jackknife
+    pseudo-values: the mean of all, T times, less T − 1 times the mean without that training. Two trainings
+    make no such mean: then it is each with its partner.
+    """
+    trainings = sorted({k for key in found for k in key})
+    if all(a == b for a, b in found) or len(trainings) < 3:
+        return {(a, 0): flips for (a, _), flips in found.items()}
+    whole, count, values = np.mean(list(found.values()), axis=0), len(trainings), {}
+    for k in trainings:
+        without = np.mean([flips for key, flips in found.items() if k not in key], axis=0)
+        values[k, 0] = count * whole - (count - 1) * without
+    return values
 
 
 def _minus(a: dict[Key, np.ndarray], b: dict[Key, np.ndarray]) -> dict[Key, np.ndarray]:

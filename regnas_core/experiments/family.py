@@ -13,13 +13,12 @@ import pandas as pd
 from ..errors import InfeasibleError
 from ..flips.examples import load_example
 from ..flips.intervals import rate_interval
-from ..flips.right import Right, negative_flips, orient_right
+from ..flips.right import Right, flips_between
 from ..spaces.arch import Arch
 from ..workbench.trained import Job
 from ..workbench.workbench import Workbench
 from .base import (
     Repetition,
-    firsts,
     judge,
     percent,
     points,
@@ -28,10 +27,9 @@ from .base import (
     repetitions,
     target,
     targets,
-    uniform,
 )
 from .comparison import Group, Key, estimate, group, published
-from .strategies import objectives, published_networks, trained
+from .strategies import independent_jobs, published_networks, trained
 
 REGNAS, CHAIN, ACCURACY, INDEPENDENT = "REG-NAS", "REG-NAS, each against its predecessor", "R0", "independent"
 
@@ -78,7 +76,7 @@ class Family:
     def flips(self, a: int, b: int, keys: Sequence[Key] | None = None) -> Right:
         """Negative flips of a pair of members: bool (R, N)."""
         keys = self.keys if keys is None else keys
-        return negative_flips(*orient_right(self.members[a].of(keys), self.members[b].of(keys)))
+        return flips_between(self.members[a].of(keys), self.members[b].of(keys))
 
     def rate(self, pairs: Iterable[tuple[int, int]], keys: Sequence[Key]) -> np.ndarray:
         """Mean flips of pairs, image by image: (R, N)."""
@@ -110,21 +108,6 @@ def chain_family(bench: Workbench, budgets: Sequence[float]) -> Family:
 def _named(found: Mapping[Repetition, Arch]) -> Group:
     size = np.mean([rep.bench.space.macs(arch) for rep, arch in found.items()]) / 1e6
     return group(f"{size:.3g}M", "member", found)
-
-
-def independent_jobs(bench: Workbench, budgets: Sequence[float]) -> list[dict[Repetition, Job]]:
-    """Uniform networks that fill the budgets, trained independently: of each, one a training.
-
-    No two networks start from the same weights.
-    """
-    given, objective = bench.preset.networks, objectives(bench)[INDEPENDENT]
-    search = bench.preset.search
-    places = sorted({search.reference_mmacs, search.target_mmacs, *search.sweep, *budgets})
-    how = (objective, "scratch", given.epochs, given.lr)
-    return [
-        {rep: Job(arch, 1000 * (places.index(budget) + 1) + rep.training, *how) for rep in firsts(bench)}
-        for budget, arch in ((budget, uniform(bench.space, budget * 1e6)) for budget in budgets)
-    ]
 
 
 def independent_family(bench: Workbench, budgets: Sequence[float]) -> Family:
@@ -164,7 +147,7 @@ def imagenet_family(names: Sequence[str] = LITE) -> pd.DataFrame:
     example, rows = load_example("imagenet"), []
     right = {name: (example[name] == example["label"]).to_numpy() for name in names}
     for small, large in combinations(names, 2):
-        flips = negative_flips(*orient_right(right[small][np.newaxis], right[large][np.newaxis]))
+        flips = flips_between(right[small][np.newaxis], right[large][np.newaxis])
         low, high = rate_interval(int(flips.sum()), flips.size)
         rows.append(
             {
@@ -235,5 +218,4 @@ def family_claims(found: Sequence[Family]) -> list[dict]:
 
 
 def _claim(claim: str, change: np.ndarray, keys: Sequence[Key]) -> dict:
-    trainings = len({training for training, _ in keys})
-    return judge(7, claim, points(estimate(change, keys)), trainings=trainings, below=0)
+    return judge(7, claim, points(estimate(change, keys)), keys, below=0)

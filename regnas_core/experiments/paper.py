@@ -44,7 +44,6 @@ TABLE2 = pd.DataFrame(
     ],
     columns=_COLUMNS,
 )
-FAMILIES_NFR_PCT = {"independent (RegNets)": (4.3, 4.8), "REG-NAS": (1.9, 2.3)}  # Fig. 1: least and most
 
 
 def part(table: pd.DataFrame, which: str) -> pd.DataFrame:

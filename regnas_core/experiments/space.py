@@ -10,7 +10,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from ..errors import InfeasibleError
-from ..flips.right import negative_flips, orient_right
+from ..flips.right import flips_between
 from ..spaces.arch import Arch
 from ..workbench.protocol import run_search
 from ..workbench.workbench import Workbench
@@ -31,6 +31,8 @@ class Clouds:
         keys: R repetitions (training, seed).
         nfr_change, top1_change: A_t minus A_c, mean over pairs, image by image: (R, N).
         r: Pearson's r of Top-1 and NFR in A_t: (R,).
+        shared_r: Pearson's r of the share of the reference's weights and NFR in A_c, as it is and with Top-1
+            held constant: (R, 2).
     """
 
     table: pd.DataFrame
@@ -38,11 +40,12 @@ class Clouds:
     nfr_change: np.ndarray
     top1_change: np.ndarray
     r: np.ndarray
+    shared_r: np.ndarray
 
 
 def fig4a(bench: Workbench) -> Clouds:
     """Fig. 4a: random networks with and without the constraint; nothing is searched but the reference."""
-    table, keys, changes, r = None, [], [], []
+    table, keys, changes, r, shared_r = None, [], [], [], []
     for rep in tqdm(repetitions(bench), desc="references", leave=False):
         ref, rng = reference(rep), np.random.default_rng(rep.seed)
         subsets = dict(
@@ -53,19 +56,24 @@ def fig4a(bench: Workbench) -> Clouds:
             table = pd.concat(measured, ignore_index=True)
         own = rep.bench.correct([ref], "test")
         right = [rep.bench.correct(archs, "test") for archs in subsets.values()]
-        flips = [negative_flips(*orient_right(np.broadcast_to(own, one.shape), one)) for one in right]
+        flips = [flips_between(np.broadcast_to(own, one.shape), one) for one in right]
         keys.append((rep.training, rep.seed))
         changes.append([flips[0].mean(0) - flips[1].mean(0), right[0].mean(0) - right[1].mean(0)])
         r.append(correlation(right[0].mean(1), flips[0].mean(1)))
+        shared, nfr, top1 = _shared(rep, map(str, subsets["A_c"])), flips[1].mean(1), right[1].mean(1)
+        partial = correlation(_without(shared, top1), _without(nfr, top1))
+        shared_r.append([correlation(shared, nfr), partial])
     nfr, top1 = np.array(changes, dtype=np.float32).swapaxes(0, 1)
-    return Clouds(table, keys, nfr, top1, np.array(r))
+    return Clouds(table, keys, nfr, top1, np.array(r), np.array(shared_r))
 
 
 def _pairs(bench: Workbench, ref: Arch, rng: np.random.Generator) -> Iterator[tuple[Arch, Arch]]:
-    """Random pairs (member of A_t, member of A_c) of equal size."""
+    """Random pairs (member of A_t, member of A_c) of equal size; the reference itself is in neither."""
     space, budget = bench.space, bench.preset.search.target_mmacs * 1e6
     for _ in range(bench.preset.samples):
-        a = space.sample(rng, containing=ref, max_cost=budget)
+        a = ref
+        while a == ref:
+            a = space.sample(rng, containing=ref, max_cost=budget)
         for _ in range(1000):
             c = space.sample(
                 rng, min_cost=0.98 * space.macs(a), max_cost=min(budget, 1.02 * space.macs(a)), tries=1000
@@ -81,16 +89,16 @@ def _pairs(bench: Workbench, ref: Arch, rng: np.random.Generator) -> Iterator[tu
 
 def fig4a_claims(clouds: Clouds) -> list[dict]:
     """Claims 2 and 3: the differences A_t − A_c (points), and the correlation inside A_t."""
-    keys, trainings = clouds.keys, len({training for training, _ in clouds.keys})
+    keys = clouds.keys
     nfr, top1 = (points(estimate(values, keys)) for values in (clouds.nfr_change, clouds.top1_change))
     return [
-        judge(3, "A_t has a lower NFR than A_c of equal size", nfr, trainings=trainings, below=0),
-        judge(3, "A_t has a higher Top-1 than A_c of equal size", top1, trainings=trainings, above=0),
+        judge(3, "A_t has a lower NFR than A_c of equal size", nfr, keys, below=0),
+        judge(3, "A_t has a higher Top-1 than A_c of equal size", top1, keys, above=0),
         judge(
             2,
             "In A_t, Top-1 and NFR are uncorrelated (Pearson's r within 0.2)",
             estimate(clouds.r, keys),
-            trainings=trainings,
+            keys,
             within=0.2,
         ),
     ]
@@ -136,27 +144,17 @@ def _shared(rep: Repetition, archs: Iterable[str]) -> np.ndarray:
     return np.array([space.shared_weights(space.parse(a), ref) for a in archs]) / space.params(ref)
 
 
-def appendix_a_claims(bench: Workbench) -> list[dict]:
+def appendix_a_claims(clouds: Clouds) -> list[dict]:
     """Correlation of the shared fraction with NFR outside A_t, as it is and for networks of one accuracy.
 
-    Over all repetitions, with as many random members of A_c each as :func:`fig4a` draws.
+    Correlations are over networks of a repetition; their intervals are over trainings, given the test images.
     """
-    keys, plain, partial = [], [], []
-    for rep in tqdm(repetitions(bench), desc="references", leave=False):
-        ref, rng = reference(rep), np.random.default_rng(rep.seed)
-        archs = [c for _, c in _pairs(rep.bench, ref, rng)]
-        own, right = rep.bench.correct([ref], "test"), rep.bench.correct(archs, "test")
-        nfr = negative_flips(*orient_right(np.broadcast_to(own, right.shape), right)).mean(1)
-        shared, top1 = _shared(rep, map(str, archs)), right.mean(1)
-        keys.append((rep.training, rep.seed))
-        plain.append(correlation(shared, nfr))
-        partial.append(correlation(_without(shared, top1), _without(nfr, top1)))
-    trainings = len({training for training, _ in keys})
-    claim = "Outside A_t, more shared weight goes with fewer flips (Pearson's r)"
-    return [
-        judge(0, text, estimate(np.array(r), keys), trainings=trainings, below=0)
-        for text, r in ((claim, plain), ("… with Top-1 held constant (partial r)", partial))
-    ]
+    texts = (
+        "Outside A_t, more shared weight goes with fewer flips (Pearson's r)",
+        "… with Top-1 held constant (partial r)",
+    )
+    estimates = (estimate(r, clouds.keys) for r in clouds.shared_r.T)
+    return [judge(0, text, found, clouds.keys, below=0) for text, found in zip(texts, estimates, strict=True)]
 
 
 def _without(y: np.ndarray, x: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from ..flips.right import Right
 from ..supernets.distillation import Objective
@@ -24,6 +25,8 @@ from .base import (
     uniform,
 )
 from .comparison import Comparison, Group, alone, group, published
+
+FOCAL = 100_000  # seeds of networks in focal distillation begin here, twice as high for the second kind
 
 # What each table compares: first minus second.
 PAIRS = {
@@ -72,14 +75,14 @@ def less_nfr(found: Comparison, a: str, b: str, where: str = "", *, number: int 
     """Whether a design has a lower NFR than another (points)."""
     claim = f"{_called(a)} has a lower NFR than {_called(b)}{where}"
     change = points(found.difference(a, b, "nfr"))
-    return judge(number, claim, change, trainings=found.trainings(a, b), below=0)
+    return judge(number, claim, change, found.common(a, b), below=0)
 
 
 def little_top1(found: Comparison, where: str = "") -> dict:
     """Whether R2 + CAS costs less than 0.3 points of Top-1 against R0."""
     claim, cost = f"R2 + CAS costs less than {LITTLE} points of Top-1 against R0{where}", ("R2+CAS", "R0")
     change = points(found.difference(*cost, "top1"))
-    return judge(4, claim, change, trainings=found.trainings(*cost), above=-LITTLE)
+    return judge(4, claim, change, found.common(*cost), above=-LITTLE)
 
 
 def parts(bench: Workbench) -> dict[str, Workbench]:
@@ -97,30 +100,41 @@ def objectives(bench: Workbench) -> dict[str, Objective]:
     return {name: Objective(kind, **settings) for name, kind in kinds.items()}
 
 
-def independent_jobs(bench: Workbench) -> dict[str, dict[Repetition, Job]]:
-    """Table 1's networks that are trained on their own, one a training of the super-network.
+def independent_jobs(bench: Workbench, budgets: Sequence[float]) -> list[dict[Repetition, Job]]:
+    """Networks that are trained independently, one a budget and a training of the super-network.
 
-    They are the uniform network (one kernel, one expansion, one depth throughout) that fills the target
-    budget best: designed by hand, as the networks are that the paper compares with. Those that are distilled
-    follow the first seed's reference.
+    They are the uniform ones (one kernel, one expansion, one depth throughout) that fill the budgets best:
+    designed by hand, as the networks are that the paper compares with. No two start from the same weights,
+    and none from a super-network's.
     """
-    given, arch = bench.preset.networks, uniform(bench.space, bench.preset.search.target_mmacs * 1e6)
-    return {
-        design: {
-            rep: Job(
-                arch,
-                rep.training,
-                objective,
-                "scratch",
-                given.epochs,
-                given.lr,
-                reference(rep) if objective.distils else None,
+    given, search = bench.preset.networks, bench.preset.search
+    places = sorted({search.reference_mmacs, search.target_mmacs, *search.sweep, *budgets})
+    how = (objectives(bench)["independent"], "scratch", given.epochs, given.lr)
+    return [
+        {rep: Job(arch, 1000 * (places.index(budget) + 1) + rep.training, *how) for rep in firsts(bench)}
+        for budget, arch in ((budget, uniform(bench.space, budget * 1e6)) for budget in budgets)
+    ]
+
+
+def target_jobs(bench: Workbench) -> dict[str, dict[Repetition, Job]]:
+    """Table 1's networks that are trained on their own, by design; all are the target budget's uniform one.
+
+    Those that are distilled follow the first seed's reference, and start from weights of their own.
+    """
+    given, known = bench.preset.networks, objectives(bench)
+    (independent,) = independent_jobs(bench, [bench.preset.search.target_mmacs])
+    jobs = {"independent": independent}
+    for place, design in enumerate(given.distilled):
+        jobs[design] = {
+            rep: replace(
+                job,
+                seed=FOCAL * (place + 1) + rep.training,
+                objective=known[design],
+                reference=reference(rep),
             )
-            for rep in firsts(bench)
+            for rep, job in independent.items()
         }
-        for design, objective in objectives(bench).items()
-        if design in ("independent", *given.distilled)
-    }
+    return jobs
 
 
 def trained(model: str, design: str, jobs: Mapping[Repetition, Job], *, every_seed: bool = False) -> Group:
@@ -148,7 +162,7 @@ def table1(bench: Workbench) -> Comparison:
     if bench.preset.networks.target:
         return Comparison(rows.reference, (_published(bench), *rows.groups))
     groups = []
-    for design, jobs in independent_jobs(bench).items():
+    for design, jobs in target_jobs(bench).items():
         size = bench.space.macs(next(iter(jobs.values())).arch) / 1e6
         name = f"Uniform-{'CE' if design == 'independent' else design}-{size:.2g}"
         groups.append(trained(name, design, jobs, every_seed=design == "independent"))
@@ -223,5 +237,5 @@ def table3_claims(found: Comparison) -> list[dict]:
         does, side = {"FD": ("lowers", {"below": 0}), "CE": ("raises", {"above": 0})}[way]
         change = points(found.difference(a, b, "nfr"))
         claim = f"{way} fine-tuning {does} the NFR of {_called(b)}'s target"
-        rows.append(judge(8, claim, change, trainings=found.trainings(a, b), **side))
+        rows.append(judge(8, claim, change, found.common(a, b), **side))
     return rows

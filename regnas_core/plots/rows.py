@@ -71,10 +71,11 @@ def _dumbbells(table: pd.DataFrame, places: pd.Series, labels: Sequence[str]) ->
 def claims(recorded: Mapping[str, pd.DataFrame], titles: Mapping[int, str] | None = None) -> Figure:
     """A forest: one row a test of a claim, with estimate, 95 % interval and verdict; a colour a preset.
 
-    Filled: the claim holds; crossed: it does not; hollow: undecided, no effect, or one training only.
+    Filled: the claim holds; crossed: it does not; hollow: undecided, no effect, or one training only. Bold:
+    primary tests.
 
     Args:
-        recorded: by the preset's name, columns number, test, value, low, high, verdict.
+        recorded: by the preset's name, columns number, test, primary, value, low, high, verdict.
         titles: what each number claims (``experiments.CLAIMS``), to stand above its tests.
     """
     titles, rows, line = titles or {}, [], 0.15
@@ -100,9 +101,15 @@ def claims(recorded: Mapping[str, pd.DataFrame], titles: Mapping[int, str] | Non
         for below, text in enumerate(title):
             words.text(0.22, top + below * line, text, fontweight="bold", fontsize=8, va="baseline")
         ax.axhline(top - 0.1, color="#DDDDDD", lw=0.7)
-    for top, _, text in rows:
+    primary = {
+        test
+        for table in recorded.values()
+        for test in table.loc[table["primary"], ["number", "test"]].itertuples(index=False, name=None)
+    }
+    for top, test, text in rows:
+        weight = "bold" if test in primary else "normal"
         for below, part in enumerate(text):
-            words.text(0.22, top + 0.1 + below * line, part, fontsize=8, va="baseline")
+            words.text(0.22, top + 0.1 + below * line, part, fontsize=8, va="baseline", fontweight=weight)
     keys = []
     for place, (name, table) in enumerate(recorded.items()):
         colour, found = PRESETS[place % len(PRESETS)], table.set_index(["number", "test"])
@@ -111,7 +118,7 @@ def claims(recorded: Mapping[str, pd.DataFrame], titles: Mapping[int, str] | Non
             if test not in found.index:
                 continue
             row, at = found.loc[test], top + 0.06 + place * line
-            look = VERDICTS[row["verdict"]] | {"color": colour, "ms": 5}
+            look = VERDICTS[row["verdict"].partition(" larger")[0]] | {"color": colour, "ms": 5}
             look["mfc"] = "white" if look.pop("hollow") else colour
             error = np.clip([[row["value"] - row["low"]], [row["high"] - row["value"]]], 0, None)
             ax.errorbar(row["value"], at, xerr=error, elinewidth=1, capsize=0, **look)
@@ -131,7 +138,7 @@ def differences(*panels: tuple[str, pd.DataFrame], paper: pd.DataFrame | None = 
 
     Args:
         panels: title, and :meth:`regnas_core.experiments.Comparison.differences`; one colour each.
-        paper: columns comparison, nfr_pct, top1_pct.
+        paper: columns space, comparison, nfr_pct, top1_pct; the first space's markers are filled.
     """
     names = list(dict.fromkeys(name for _, table in panels for name in table["comparison"]))
     figure, axes = new_figure(5.8, 1.25 + (0.2 + 0.16 * len(panels)) * len(names), ncols=2, sharey=True)
@@ -143,8 +150,12 @@ def differences(*panels: tuple[str, pd.DataFrame], paper: pd.DataFrame | None = 
             look = {"ls": "", "marker": "o", "ms": 5, "elinewidth": 1, "capsize": 2}
             ax.errorbar(table[f"{rate}_pct"], at, xerr=whiskers(table, rate), color=PRESETS[place], **look)
         if paper is not None:
-            known = paper[paper["comparison"].isin(names)]
-            ax.scatter(known[f"{rate}_pct"], known["comparison"].map(names.index), **PAPER)
+            for place, (_, rows) in enumerate(
+                paper[paper["comparison"].isin(names)].groupby("space", sort=False)
+            ):
+                face = {"facecolors": "none", "lw": 1, "edgecolors": PAPER["color"]} if place else {}
+                look = {key: value for key, value in PAPER.items() if not face or key not in ("color", "lw")}
+                ax.scatter(rows[f"{rate}_pct"], rows["comparison"].map(names.index), **look, **face)
         ax.set_xlabel(label)
         ax.tick_params(axis="y", length=0)
         for place in range(1, len(names)):
@@ -156,7 +167,10 @@ def differences(*panels: tuple[str, pd.DataFrame], paper: pd.DataFrame | None = 
         for i, (title, _) in enumerate(panels)
     ]
     if paper is not None:
-        keys.append(Line2D([], [], ls="", marker="d", ms=6, color="#999999", label="the paper (ImageNet)"))
+        for place, space in enumerate(paper["space"].unique()):
+            face = {"mfc": "none"} if place else {}
+            label = f"the paper, {space}"
+            keys.append(Line2D([], [], ls="", marker="d", ms=6, color=PAPER["color"], label=label, **face))
     legend_below(figure, "paired difference, 95 % interval, test split", handles=keys)
     return figure
 

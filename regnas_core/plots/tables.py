@@ -85,8 +85,8 @@ def shown_differences(differences: pd.DataFrame):
 def shown_claims(claims: pd.DataFrame | list[dict]):
     """Claims as a notebook shows them; the verdict, where there is one, in its colour."""
     claims = pd.DataFrame(claims)
-    columns = ["number", "claim", "value", "low", "high", "trainings", "p", "p_holm", "verdict"]
-    table = claims[[column for column in columns if column in claims]]
+    columns = ["number", "claim", "primary", "value", "low", "high", "trainings", "repetitions", "agree"]
+    table = claims[[column for column in (*columns, "p", "p_holm", "verdict") if column in claims]]
     style = table.style.format(precision=2, na_rep="–").hide(axis="index")
     style = style.format(p_value, subset=[column for column in ("p", "p_holm") if column in table])
     style = style.set_properties(subset=["claim"], **{"text-align": "left"})

@@ -54,7 +54,7 @@ ITEMS: dict[str, Callable[[Workbench], Any]] = {
     "family": experiments.families,
     "supernets": lambda bench: [experiments.supernets(bench), experiments.supernet_claims(bench)],
     "platforms": experiments.platforms,
-    "appendix_a": experiments.appendix_a_claims,
+    "appendix_a": experiments.fig4a,
     "appendix_b": experiments.appendix_b,
     "appendix_c": lambda bench: experiments.appendix_c(bench, experiments.sweep(bench)),
     "claims": experiments.claims,
@@ -117,7 +117,8 @@ def plan(preset: str, only: list[str], overrides: dict[str, Any], *, timed: bool
             baselines = bench.asked.baselines if other is bench else ()
             hours.append(_hours(other, row, jobs[other.preset.name], baselines, chosen.device))
         missing = [*_missing_images(chosen), *_missing_weights(benches)]
-    return Plan(chosen, missing, left_out, work, totals, _gigabytes(chosen, totals), pd.DataFrame(hours))
+    gigabytes = _gigabytes(chosen, totals, len(bench.asked.baselines))
+    return Plan(chosen, missing, left_out, work, totals, gigabytes, pd.DataFrame(hours))
 
 
 def _rehearsed(
@@ -143,7 +144,8 @@ def _rehearsed(
 def _done(bench: Rehearsal) -> Counter[str]:
     """What a super-network was asked for so far."""
     name, asked = bench.preset.name, bench.asked
-    searches = 0 if bench.table is not None else len([*(bench.runs / "searches").glob("*.parquet")])
+    searched = (trained.runs / "searches" for trained in bench.trainings if trained.table is None)
+    searches = sum(len([*folder.glob("*.parquet")]) for folder in searched)
     on_test = sum(len(archs) for place, archs in asked.networks.items() if place[::2] == (name, "test"))
     return Counter(searches=searches, on_test=on_test, trained=sum(owner == name for owner, _ in asked.jobs))
 
@@ -153,8 +155,9 @@ def _jobs(bench: Rehearsal) -> list[Job]:
     there, missing = count_packaged(bench), []
     for owner, job in bench.asked.jobs:
         if owner == bench.preset.name:
-            there[job.kind] -= 1
-            missing += [job] if there[job.kind] < 0 else []
+            kind = (*job.kind, job.lr, job.seed)
+            there[kind] -= 1
+            missing += [job] if there[kind] < 0 else []
     return missing
 
 
@@ -224,12 +227,12 @@ def _missing_weights(benches: Sequence[Rehearsal]) -> list[str]:
     ]
 
 
-def _gigabytes(preset: Preset, totals: pd.DataFrame) -> dict[str, float]:
-    """Disk space, before compression."""
+def _gigabytes(preset: Preset, totals: pd.DataFrame, baselines: int) -> dict[str, float]:
+    """Disk space, before compression; published networks have test images of their own size, about this."""
     row, decoded = totals.iloc[0], 0
     if preset.data.name in ("imagenet", "folder"):
         splits = ["search", "test", "calibration", *(["train"] if (totals["trained"] > 0).any() else [])]
-        decoded = int(row[splits].sum()) * 3 * (preset.data.size or 224) ** 2
+        decoded = int(row[splits].sum() + baselines * row["test"]) * 3 * (preset.data.size or 224) ** 2
     predictions = (
         totals["on_search"] * totals["search"] + (totals["on_test"] + totals["trained"]) * totals["test"]
     )
@@ -247,8 +250,11 @@ def _hours(
         ("searches", "test images", "training one by one", "published", "super-network"), 0.0
     )
     if row["searches"] or row["on_test"]:
-        drawn = [bench.space.sample(rng) for _ in range(SAMPLE)]
-        rate = probe.evaluation_rate(preset, [*drawn, *(bench.space.mutate(a, rng) for a in drawn)])
+        within = preset.search.target_mmacs * 1e6
+        drawn = [bench.space.sample(rng, max_cost=within) for _ in range(SAMPLE)]
+        rate = probe.evaluation_rate(
+            preset, [*drawn, *(bench.space.mutate(a, rng, max_cost=within) for a in drawn)]
+        )
         seconds["searches"] = row["on_search"] * (row["calibration"] + row["search"]) / rate
         seconds["test images"] = row["on_test"] * (row["calibration"] + row["test"]) / rate
     for kind, count in Counter(job.kind for job in jobs).items():

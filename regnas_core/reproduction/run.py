@@ -29,7 +29,7 @@ from ..files import write_atomically
 from ..flips.report import format_table
 from ..plots.tables import COLOURS, GREY, p_value
 from ..resources import data_root, project_path, versions
-from ..tabular.benchmark import trainings
+from ..tabular.benchmark import stamp, trainings
 from ..workbench.devices import compare_devices
 from ..workbench.workbench import Workbench, open_workbench
 
@@ -225,6 +225,12 @@ def provenance(bench: Workbench, nb: Notebook, seconds: float) -> dict[str, Any]
             {"preset": other.name, "digest": trained.net.digest(), **trained.net.info}
             for other in (bench, *bench.companions)
             for trained in other.trainings
+        ],
+        "tables": [
+            {"preset": other.name, "stamp": stamp(trained.table.info), "copies": trained.of_copies}
+            for other in (bench, *bench.companions)
+            for trained in other.trainings
+            if trained.table is not None
         ],
         "data": {
             "source": bench.data.source,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ def run_search(
     scale, symbol = unit(cost)
     path = bench.runs / "searches" / f"{label}-{budget:g}{symbol}-seed{seed}"
     depends = [VERSION, bench.store("search").folder.name, bench.space.identity, reward_name, str(reference)]
-    depends += [cas, Path(cost).name, budget, matched, seed, *_settings(protocol)]
+    depends += [cas, Path(cost).name, budget, matched and BAND, seed, *_settings(protocol)]
     path = path.with_name(f"{path.name}-{digest(json.dumps(depends))[:8]}.parquet")
     kept = score is None and cost != "latency" and not bench.preset.recompute
     if kept and path.is_file():
@@ -140,10 +141,25 @@ def _read(space: Space, path: Path) -> SearchResult:
     """
     try:
         log = pd.read_parquet(path)
-        archs = tuple(map(space.parse, log["arch"]))
+        archs = _Parsed(space, log["arch"].tolist())
         return SearchResult(archs[int(log["score"].idxmax())], log, archs)
     except (pa.ArrowException, OSError, LookupError, TypeError, ValueError) as error:
         raise DataError(f"{path} cannot be read ({error}). Delete it: the search is run again.") from None
+
+
+class _Parsed(Sequence[Arch]):
+    """Architectures of a log, parsed when they are asked for: mostly it is the best alone."""
+
+    def __init__(self, space: Space, names: Sequence[str]) -> None:
+        self._space, self._names = space, names
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __getitem__(self, place: Any) -> Any:
+        if isinstance(place, slice):
+            return [self._space.parse(name) for name in self._names[place]]
+        return self._space.parse(self._names[place])
 
 
 def get_score(

@@ -70,8 +70,11 @@ class Rehearsal(Workbench):
 
     def _trained(self, number: int) -> Workbench:
         preset = self.preset.model_copy(update={"trainings": 1})
-        net = replace(self.net, weights=_weights(preset, number))
-        return replace(self, preset=preset, net=net, training=number)
+        net, runs = (
+            replace(self.net, weights=_weights(preset, number)),
+            self.runs.with_name(f"training{number}"),
+        )
+        return replace(self, preset=preset, net=net, runs=runs / preset.name, training=number)
 
     @cached_property
     def table(self) -> TabularBenchmark | None:
@@ -121,12 +124,13 @@ def open_rehearsal(preset: Preset, root: str | Path, *, asked: Asked | None = No
     Raises:
         PresetError: the preset asks for what there cannot be.
     """
-    table, given = shipped_table(preset), preset
+    tables, given = [shipped_table(preset, number) for number in range(preset.trainings)], preset
+    table = tables[0]
     short = SHORT | ({"evaluations": 12} if preset.search.evaluations else {})
     changed = {"search": preset.search.model_copy(update=short), "device": "cpu"}
     if table is None:
         changed["data"] = preset.data.model_copy(update={"search_images": None, "test_images": None})
-    else:  # searches look up, whatever their seeds; what is trained is of the first
+    if None not in tables:  # all searches look up, whatever their seeds; what is trained is of the first
         changed["seeds"] = 1
     preset = preset.model_copy(update=changed)
     space, data = open_space(preset), _images(preset, table)

@@ -21,18 +21,18 @@ import pandas as pd
 from tqdm import tqdm
 
 from ..data.datasets import ImageSet
-from ..errors import RegnasError
+from ..errors import DataError, GeneError, RegnasError
 from ..evaluation import evaluator
 from ..evaluation.evaluator import manner, pick_device
 from ..files import digest
 from ..spaces.arch import Arch
+from ..spaces.space import Space
 from ..supernets.distillation import Objective
 from ..supernets.single import Teacher, train_network
 from ..supernets.supernet import SuperNet, load_supernet, random_weights
 from ..supernets.training import Recipe
-from .checks import RECORDED
 from .store import PredictionStore, read_packaged, write_packaged
-from .workbench import Workbench, warn_of_copies
+from .workbench import COPIED, Workbench, warn_of_copies
 
 VERSION = 1  # of the training; part of every key, so that results of another version are not taken for these
 PACKAGED = Path(__file__).parent / "networks"
@@ -114,6 +114,12 @@ def job_predictions(bench: Workbench, jobs: Sequence[Job], split: str = "test") 
     keys = [prediction_key(bench, job, split) for job in jobs]
     known.adopt(bench, {key: job for key, job in zip(keys, jobs, strict=True) if key not in known})
     missing = {key: [job] for key, job in zip(keys, jobs, strict=True) if key not in known}
+    if missing and bench.of_copies:
+        raise DataError(
+            f"{len(missing)} networks were to be trained on {bench.data.name}'s pictures as they are here "
+            "and compared with a table that was made with other copies of them. Those that the package "
+            "brings along are others. Compute all from the pictures here: --set recompute=true."
+        )
     if missing:
         shared_out = bench.share_out(partial(_run, split=split), missing, ["train", split])
         for key, found in tqdm(shared_out, "training", len(missing), unit="network", leave=False):
@@ -181,15 +187,22 @@ def package(
     return write_packaged(path or _packaged_file(bench), list(rows.values()))
 
 
-def count_packaged(bench: Workbench) -> Counter[tuple[str, str, int]]:
-    """How many networks of each :attr:`Job.kind` come with the package for a workbench's preset."""
+def count_packaged(bench: Workbench) -> Counter[tuple[str, str, int, float, int]]:
+    """How many networks come with the package for a workbench's preset, by :attr:`Job.kind`, lr and seed."""
     path = _packaged_file(bench)
     if bench.preset.recompute or not path.is_file():
         return Counter()
-    rows = pd.read_parquet(path, columns=["split", "start", "kind", "epochs"])
-    return Counter(
-        rows[rows["split"] == "test"][["start", "kind", "epochs"]].itertuples(index=False, name=None)
-    )
+    columns = ["start", "kind", "epochs", "lr", "seed"]
+    rows = pd.read_parquet(path, columns=["split", "arch", *columns])
+    own = rows["arch"].map(lambda arch: _is_of(bench.space, arch))
+    return Counter(rows.loc[(rows["split"] == "test") & own, columns].itertuples(index=False, name=None))
+
+
+def _is_of(space: Space, arch: str) -> bool:
+    try:
+        return bool(space.parse(arch))
+    except GeneError:
+        return False
 
 
 def _described(bench: Workbench, job: Job) -> dict:
@@ -273,7 +286,7 @@ class _Known:
 
     def adopt(self, bench: Workbench, jobs: Mapping[str, Job]) -> None:
         """Take packaged predictions of copies of the pictures, as other files of a recorded split are."""
-        if not jobs or bench.data.name not in RECORDED or bench.preset.recompute:
+        if not jobs or bench.data.name not in COPIED or bench.preset.recompute:
             return
         copies = read_packaged(_packaged_file(bench), COPIES)
         wanted = {key: prediction_key(bench, job, self.split, pixels=False) for key, job in jobs.items()}

@@ -22,7 +22,7 @@ from ..costs.cost import get_cost
 from ..data.datasets import Dataset, ImageSet, load_dataset
 from ..evaluation.evaluator import VERSION, Evaluator, manner, pick_device
 from ..files import digest
-from ..flips.right import negative_flips
+from ..flips.right import negative_flips, orient_right
 from ..resources import find_path, output_root
 from ..spaces.arch import Arch
 from ..spaces.space import Cost, Space
@@ -30,13 +30,14 @@ from ..spaces.tied import TiedSpace
 from ..supernets.supernet import SuperNet, load_supernet
 from ..tabular.benchmark import TabularBenchmark, find_table, stamp
 from ..tabular.format import SPLITS
-from .checks import RECORDED, check_pictures, check_unseen, open_space, without_copies
+from .checks import check_pictures, check_unseen, open_space, without_copies
 from .cluster import VARIABLE, connect
 from .presets import Preset, alongside, load_preset, run_name
 from .store import PredictionStore
 from .workers import Key, Order, own_device, results, start_pool
 
 LEAK = "validation"  # search.images of a preset that searches on the images of the final numbers
+COPIED = ("cifar10",)  # data sets of which results are taken that were made with copies of the images
 CHUNK = 128  # sub-networks whose predictions are computed, and kept, at a time: a generation and more
 
 
@@ -210,12 +211,12 @@ class Workbench:
     def table(self) -> TabularBenchmark | None:
         """The tabular benchmark of these weights and images, if the space is tied and there is one.
 
-        Of a data set whose splits are recorded, one will do that was made with copies of the images, as
-        another compression makes them; a warning says so.
+        Of CIFAR-10 one will do that was made with copies of the images, as another compression makes them
+        (that they are the same pictures was checked when they were opened); a warning says so.
         """
         if self.preset.recompute or not isinstance(self.space, TiedSpace):
             return None
-        if (table := find_table(self.stamp)) is not None or self.data.name not in RECORDED:
+        if (table := find_table(self.stamp)) is not None or self.data.name not in COPIED:
             return table
         table = find_table(stamp(self.made_of, pixels=False), pixels=False)
         if table is None or any(
@@ -224,6 +225,11 @@ class Workbench:
             return None
         warn_of_copies(f"The table of training {self.net.info.get('recipe', {}).get('seed', 0)}", self.data)
         return table
+
+    @property
+    def of_copies(self) -> bool:
+        """Whether the table was made with copies of the images."""
+        return self.table is not None and stamp(self.table.info) != self.stamp
 
     def correct(self, archs: Sequence[Arch], split: str) -> np.ndarray:
         """bool (M, N): which images of a split each sub-network gets right; looked up in :attr:`table`."""
@@ -250,9 +256,13 @@ class Workbench:
         return right.mean(1), negative_flips(self.correct([reference], split)[:, part], right).mean(1)
 
     def measure(self, archs: Sequence[Arch], reference: Arch, split: str) -> pd.DataFrame:
-        """One row an architecture: size, Top-1, and flips against ``reference`` (which plays φ1)."""
-        right, ref = self.correct(archs, split), self.correct([reference], split)[0]
-        negative = negative_flips(ref, right).sum(1)
+        """One row an architecture: size, Top-1, and flips between it and ``reference``.
+
+        Of each two the one of lower Top-1 is φ1 (Sec. 3.1): nearly always the reference.
+        """
+        right = self.correct(archs, split)
+        first, second = orient_right(np.broadcast_to(self.correct([reference], split), right.shape), right)
+        negative = negative_flips(first, second).sum(1)
         return pd.DataFrame(
             {
                 "arch": [str(a) for a in archs],
@@ -261,7 +271,7 @@ class Workbench:
                 "contains_reference": [self.space.contains(a, reference) for a in archs],
                 "top1_pct": 100 * right.mean(1),
                 "nfr_pct": 100 * negative / right.shape[1],
-                "pfr_pct": 100 * negative_flips(right, ref).mean(1),
+                "pfr_pct": 100 * negative_flips(second, first).mean(1),
             }
         )
 

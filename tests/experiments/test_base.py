@@ -106,8 +106,11 @@ def test_uniform_networks_fill_a_budget_best(bench):
 
 
 # ── verdicts ─────────────────────────────────────────────────────────────────────────────────────
-def estimate(value: float, error: float, freedom: float = 1e9) -> Estimate:
-    return Estimate(value, error, freedom, np.nan)
+def estimate(value: float, error: float, freedom: float = 1e9, means=()) -> Estimate:
+    return Estimate(value, error, freedom, np.nan, means)
+
+
+KEYS = [(training, seed) for training in range(3) for seed in range(2)]
 
 
 @pytest.mark.parametrize(
@@ -125,29 +128,40 @@ def estimate(value: float, error: float, freedom: float = 1e9) -> Estimate:
     ],
 )
 def test_a_claim_is_tested_at_its_bar(value, error, bar, inside, p):
-    found = judge(3, "claim", estimate(value, error), trainings=3, **bar)
-    assert (found["number"], found["claim"], found["value"], found["trainings"]) == (3, "claim", value, 3)
+    found = judge(3, "claim", estimate(value, error, means=(value, -5.0, value)), KEYS, **bar)
+    assert (found["number"], found["claim"], found["value"]) == (3, "claim", value)
+    assert (found["trainings"], found["repetitions"]) == (3, 6)
+    beside = ("below" in bar) == inside if "within" not in bar else not inside  # where −5 lies
+    assert found["agree"] == ("3 of 3" if beside else "2 of 3")
     assert found["inside"] == inside and found["p"] == pytest.approx(p, abs=1e-4)
     ends = value - 1.96 * error, value + 1.96 * error
     assert (found["low"], found["high"]) == pytest.approx(ends, abs=1e-3)
 
 
 def test_verdicts_need_trainings_and_a_p_that_stands_the_correction():
+    def test(name: str, value: float, error: float, primary: bool = True, keys=KEYS, **bar) -> dict:
+        return judge(1, name, estimate(value, error), keys, **(bar or {"below": 0})) | {"primary": primary}
+
     rows = [
-        judge(1, "strong", estimate(-1, 0.1), trainings=3, below=0),
-        judge(1, "wrong way", estimate(1, 0.1), trainings=3, below=0),
-        judge(1, "alone", estimate(-1, 0.1), trainings=1, below=0),
-        judge(1, "weak", estimate(-1, 0.45), trainings=3, below=0),
-        judge(1, "small", estimate(-0.02, 0.1), trainings=3, below=0),
-        judge(4, "other bar", estimate(-0.25, 0.1), trainings=3, above=-0.3),
+        test("strong", -1, 0.1),
+        test("wrong way", 1, 0.1),
+        test("alone", -1, 0.1, keys=KEYS[:2]),
+        test("weak", -1, 0.45),
+        test("small", -0.02, 0.1),
+        test("wide", 0.01, 0.4),
+        test("other bar", -0.25, 0.1, above=-0.3),
+        test("beside", -1, 0.45, primary=False),
     ]
     table = decided(pd.DataFrame(rows))
     assert dict(zip(table["claim"], table["verdict"], strict=True)) == {
         "strong": "holds",
         "wrong way": "does not hold",
         "alone": "one training",
-        "weak": "undecided",  # p is 0.026, and six tests were made
-        "small": "no effect",
+        "weak": "undecided",  # p is 0.026, and seven tests were made
+        "small": "no effect larger than 0.22",
+        "wide": "no effect larger than 0.79",
         "other bar": "undecided",
+        "beside": "holds",  # of its kind it is the only one
     }
-    assert table["p_holm"][3] == pytest.approx(3 * table["p"][3])
+    assert table["p_holm"][3] == pytest.approx(4 * table["p"][3])
+    assert table["p_holm"][7] == table["p"][7]

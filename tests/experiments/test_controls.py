@@ -88,11 +88,32 @@ def test_what_pairs_share_lowers_their_flips_in_that_order(found):
 
 def test_steps_add_up(found):
     steps = found.steps().set_index("step")
-    total = steps["nfr_fall_pct"]["a common teacher"] + steps["nfr_fall_pct"]["shared weights"]
+    total = steps["nfr_fall_pct"]["a common teacher"] + steps["nfr_fall_pct"]["weights, recipe and order"]
     assert total == pytest.approx(steps["nfr_fall_pct"]["all together"], abs=1e-4)
     assert steps["share_pct"]["all together"] == pytest.approx(100)
     assert (steps["trainings"] == 3).all() and (steps["nfr_fall_pct"] > 0).all()
     assert (steps["nfr_fall_low_pct"] < steps["nfr_fall_pct"]).all()
+
+
+def test_pairs_of_trainings_make_one_value_each_with_the_mean_of_all_pairs():
+    rng = np.random.default_rng(0)
+    own = rng.normal(size=4)
+    pairs = {(a, b): np.full(3, own[a] + own[b]) for a in range(4) for b in range(4) if a != b}
+    found = controls.by_training(pairs)
+    values = np.array([value[0] for value in found.values()])
+    assert list(found) == [(k, 0) for k in range(4)]
+    assert values.mean() == pytest.approx(2 * own.mean())
+    assert values.std(ddof=1) == pytest.approx(2 * own.std(ddof=1))  # a pair has two of them
+    two = {key: value for key, value in pairs.items() if max(key) < 2}
+    assert list(controls.by_training(two)) == [(0, 0), (1, 0)]
+    alone = {(k, k): np.ones(3) for k in range(4)}
+    assert list(controls.by_training(alone)) == [(k, 0) for k in range(4)]
+
+
+def test_sub_networks_are_brought_to_the_very_top1(found):
+    """Flips grow with the distance from the target, which the pool of sub-networks does not hit."""
+    flips = [found._matched((0, 0), 0.5, top1)[2].mean() for top1 in (0.640, 0.642, 0.644, 0.646)]
+    assert np.all(np.diff(flips) < 0.001)
 
 
 def test_controls_need_tables():

@@ -23,6 +23,7 @@ from drawn import (
     pairs,
     panel,
     platform_table,
+    published_differences,
     races,
     ratios,
     reductions,
@@ -74,7 +75,7 @@ DRAWN = {
     ),
     "differences": lambda: plots.differences(("(a) Mini", comparisons())),
     "differences_2": lambda: plots.differences(
-        ("(a) Mini", comparisons()), ("(b) MiniRN", comparisons(0.3)), paper=comparisons(-0.2)
+        ("(a) Mini", comparisons()), ("(b) MiniRN", comparisons(0.3)), paper=published_differences()
     ),
     "controls": lambda: plots.controls(*control_tables()),
     "nested": lambda: plots.nested(
