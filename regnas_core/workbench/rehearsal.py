@@ -81,6 +81,11 @@ class Rehearsal(Workbench):
         """The tabular benchmark that this training has in the package."""
         return shipped_table(self.preset, self.training)
 
+    @property
+    def of_copies(self) -> bool:
+        """Tables are taken as if they were of the images."""
+        return False
+
     def share_out(
         self, work: Callable[..., Any], parts: Mapping[Key, Sequence[Any]], splits: Sequence[str]
     ) -> Iterator[tuple[Key, np.ndarray]]:
