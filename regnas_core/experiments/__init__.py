@@ -38,7 +38,17 @@ from .searches import (
     sweep_differences,
 )
 from .space import Clouds, appendix_a, appendix_a_claims, fig4a, fig4a_claims, fig4b, fig4b_choices
-from .strategies import PAIRS, parts, table1, table1_claims, table2, table2_claims, table3, table3_claims
+from .strategies import (
+    PAIRS,
+    parts,
+    table1,
+    table1_claims,
+    table2,
+    table2_claims,
+    table3,
+    table3_claims,
+    titled,
+)
 
 __all__ = [
     "CLAIMS",
@@ -93,5 +103,6 @@ __all__ = [
     "table3_claims",
     "target",
     "targets",
+    "titled",
     "uniform",
 ]

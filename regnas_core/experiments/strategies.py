@@ -91,6 +91,12 @@ def parts(bench: Workbench) -> dict[str, Workbench]:
     return dict(zip("ab", (bench, *beside), strict=False))
 
 
+def titled(part: str, bench: Workbench) -> str:
+    """Title of a part's panel: intervals mean another thing where there is one training."""
+    count = len(bench.trainings)
+    return f"({part}) {bench.space.name}, " + ("one training" if count == 1 else f"{count} trainings")
+
+
 # ── Table 1: design strategies ───────────────────────────────────────────────────────────────────
 def objectives(bench: Workbench) -> dict[str, Objective]:
     """Cross entropy, and focal distillation as the preset says: "independent", "FD-KL", "FD-LM"."""
