@@ -75,10 +75,13 @@ def shown(table: pd.DataFrame):
 
 
 def shown_differences(differences: pd.DataFrame):
-    """Paired differences as a notebook shows them: NFR with its interval, relative to it, and Top-1."""
+    """Paired differences as a notebook shows them: NFR with its interval, relative to it, and Top-1.
+
+    ``same``: in how many repetitions, in percent, both designs found one and the same network.
+    """
     rates = ["nfr_pct", "nfr_low_pct", "nfr_high_pct", "relative_nfr_change_pct"]
     front = [c for c in ("part", "sizes", "budget", "comparison", "networks") if c in differences]
-    columns = [*front, *rates, "top1_pct", "top1_low_pct", "top1_high_pct"]
+    columns = [*front, "same_pct", *rates, "top1_pct", "top1_low_pct", "top1_high_pct"]
     return differences[columns].style.format(precision=2, na_rep="–").hide(axis="index")
 
 
