@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -161,30 +162,30 @@ def trained_network(bench: Workbench, job: Job) -> SuperNet:
 
 
 def package(
-    bench: Workbench, jobs: Sequence[Job], path: str | Path | None = None, splits: Sequence[str] = ("test",)
+    jobs: Sequence[tuple[Workbench, Job]], path: str | Path | None = None, splits: Sequence[str] = ("test",)
 ) -> Path:
     """Write what is known of jobs into one Parquet file, which ships with the package.
 
     Args:
-        bench: as for :func:`job_predictions`.
-        jobs: the networks; a file that is there is replaced, so give all.
+        jobs: the networks, each with the training of the super-network that it belongs to (one of
+            :attr:`Workbench.trainings`); a file that is there is replaced, so give all of a preset.
         path: the file; by default where :func:`job_predictions` looks for it.
         splits: whose predictions to write.
 
     Raises:
         RegnasError: some have not been predicted yet.
     """
-    rows = {}
-    for split in splits:
+    rows: dict[str, dict] = {}
+    for split, bench in product(splits, dict.fromkeys(bench for bench, _ in jobs)):
         known = _Known(bench, split)
-        for job in jobs:
+        for job in (job for owner, job in jobs if owner is bench):
             key = prediction_key(bench, job, split)
             if key not in known:
                 raise RegnasError(f"Nothing is stored of {job} on {split}; call job_predictions first.")
             copies = prediction_key(bench, job, split, pixels=False)
             about = {"key": key, COPIES: copies, "split": split, **_described(bench, job)}
             rows[key] = {**about, "classes": known[key]}
-    return write_packaged(path or _packaged_file(bench), list(rows.values()))
+    return write_packaged(path or _packaged_file(jobs[0][0]), list(rows.values()))
 
 
 def count_packaged(bench: Workbench) -> Counter[tuple[str, str, int, float, int]]:

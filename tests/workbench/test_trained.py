@@ -166,7 +166,7 @@ def packaged(bench, arch, reference) -> list[Job]:
     """Two jobs whose predictions the package brings along."""
     jobs = [job(arch), job(arch, objective=KL, reference=reference)]
     job_predictions(bench, jobs)
-    package(bench, [*jobs, jobs[0]])
+    package([(bench, job) for job in [*jobs, jobs[0]]])
     return jobs
 
 
@@ -212,7 +212,7 @@ def test_packaged_predictions_of_copies_are_taken_with_a_warning(bench, packaged
 
 
 def test_the_packaged_table_can_be_read(bench, arch, reference, packaged, tmp_path):
-    path = package(bench, packaged, tmp_path / "other.parquet")
+    path = package([(bench, one) for one in packaged], tmp_path / "other.parquet")
     table = pd.read_parquet(path)
     assert table["key"].tolist() == [prediction_key(bench, j, "test") for j in packaged]
     assert table["arch"].tolist() == [str(arch)] * 2 and table["split"].tolist() == ["test"] * 2
@@ -228,10 +228,10 @@ def test_a_package_is_added_to_without_training_again(open_bench, packaged, trai
     elsewhere = open_bench("elsewhere")
     more = [*packaged, job(arch, start="super-network")]
     with pytest.raises(RegnasError, match=r"Nothing is stored of Job\(.*on test; call job_predictions first"):
-        package(elsewhere, more)
+        package([(elsewhere, one) for one in more])
     job_predictions(elsewhere, more)
     assert trained["epochs"] == 2
-    assert len(pd.read_parquet(package(elsewhere, more))) == 3
+    assert len(pd.read_parquet(package([(elsewhere, one) for one in more]))) == 3
 
 
 def test_a_damaged_package_is_named(bench, arch, tmp_path):
