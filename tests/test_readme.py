@@ -42,6 +42,13 @@ def test_relative_links_lead_to_files(name):
     assert not [x for x in links if not (project_path(name).parent / x).exists()]
 
 
+def test_the_list_of_lessons_has_every_lesson():
+    folder = project_path("notebooks/lessons")
+    links = re.findall(r"\]\(([^)]+)\)", (folder / "README.md").read_text(encoding="utf-8"))
+    assert [x for x in links if x.endswith(".ipynb")] == sorted(path.name for path in folder.glob("*.ipynb"))
+    assert all((folder / x).exists() for x in links)
+
+
 @pytest.mark.parametrize("name", [*TEXTS, "CONTRIBUTING.md"])
 def test_links_to_sections_lead_to_headings(name):
     text = project_path(name).read_text(encoding="utf-8")

@@ -80,7 +80,7 @@ class ImageSet:
         in this process' view of the file.
         """
         kept = np.flatnonzero(~unwanted)
-        if self.images.nbytes < LARGE or getattr(self.images, "filename", None) is None:
+        if _large_file(self.images) is None:
             return self.take(kept)
         gaps = np.flatnonzero(unwanted[: len(kept)])
         fillers, labels = kept[kept >= len(kept)], self.labels.copy()
@@ -89,13 +89,17 @@ class ImageSet:
         return ImageSet(self.images[: len(kept)], labels[: len(kept)], self.classes, self.name, altered)
 
 
+def _large_file(images: np.ndarray) -> str | None:
+    """The file that many pictures are mapped from; a part of a mapped array knows it, too."""
+    return getattr(images, "filename", None) if images.nbytes >= LARGE else None
+
+
 def _kept(images: np.ndarray, what: str, compute: Callable[[], np.ndarray]) -> np.ndarray:
     """What is computed of pictures; of many that are mapped from a file it is kept beside the file.
 
     A file that was written anew since, by its size and time, is computed anew.
     """
-    file = getattr(images, "filename", None)  # of a mapped array, and of parts of it
-    if file is None or images.nbytes < LARGE:
+    if (file := _large_file(images)) is None:
         return compute()
     whole = images
     while isinstance(whole.base, np.ndarray):

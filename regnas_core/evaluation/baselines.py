@@ -31,7 +31,7 @@ from ..errors import CheckpointError, DataError, PredictionError, RegnasError
 from ..files import digest, sha256
 from ..resources import data_root
 from ..supernets.archive import read_state_dict
-from ..supernets.supernet import parse_random
+from ..supernets.supernet import parse_random, standardised
 from .evaluator import arithmetic, pick_device
 
 if TYPE_CHECKING:
@@ -81,12 +81,7 @@ class Baseline:
 
     def normalise(self, images: Tensor) -> Tensor:
         """Images uint8 (B, 3, size, size) as the network takes them: scaled to [0, 1] and standardised."""
-        x = images.float() / 255
-        mean, std = (  # sent without waiting, as the pictures are
-            torch.tensor(values, dtype=x.dtype).view(1, -1, 1, 1).to(x.device, non_blocking=True)
-            for values in (self.mean, self.std)
-        )
-        return x.sub_(mean).div_(std)
+        return standardised(images, self.mean, self.std, torch.float32)
 
     def digest(self) -> str:
         """16 hexadecimal digits that name the network, its weights and its normalisation."""

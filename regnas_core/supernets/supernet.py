@@ -60,11 +60,7 @@ class SuperNet:
         dtype = next(iter(self.weights.values())).dtype
         if images.dtype != torch.uint8:
             return images.to(dtype)
-        mean, std = (  # sent without waiting, which would halt a GPU at every batch
-            torch.tensor(values, dtype=dtype).view(1, -1, 1, 1).to(images.device, non_blocking=True)
-            for values in (self.mean, self.std)
-        )
-        return images.to(dtype).div_(255).sub_(mean).div_(std)
+        return standardised(images, self.mean, self.std, dtype)
 
     def forward(self, arch: Arch, x: Tensor, norm: Norm = batch_statistics) -> Tensor:
         """Logits (B, classes) of one sub-network on normalised images (B, C, H, W)."""
@@ -140,6 +136,17 @@ def parse_random(weights: str | Path) -> int | None:
     if not (colon and seed.isdecimal()):
         raise CheckpointError(f"weights={weights!r}: expected random:SEED with a whole number, as random:0.")
     return int(seed)
+
+
+def standardised(
+    images: Tensor, mean: tuple[float, ...], std: tuple[float, ...], dtype: torch.dtype
+) -> Tensor:
+    """Images uint8 (B, C, H, W) scaled to [0, 1] and standardised by their channels' mean and deviation."""
+    means, deviations = (  # sent without waiting, which would halt a GPU at every batch
+        torch.tensor(values, dtype=dtype).view(1, -1, 1, 1).to(images.device, non_blocking=True)
+        for values in (mean, std)
+    )
+    return images.to(dtype).div_(255).sub_(means).div_(deviations)
 
 
 def load_supernet(name: str, weights: str | Path = "pretrained", **options) -> SuperNet:

@@ -31,6 +31,7 @@ TITLES = {
     "README.md": ("index.html", "Start"),
     "regnas_core/README.md": ("guide.html", "The core, from Python"),
     "CONTRIBUTING.md": ("contributing.html", "The house, formats, tests"),
+    "notebooks/lessons/README.md": ("lessons.html", "Lessons for a class"),
     "CHANGELOG.md": ("changelog.html", "What changed"),
 }
 
@@ -66,11 +67,13 @@ def build_site(out: str | Path) -> list[Page]:
     template = env.get_template("page.html")
     groups = list(dict.fromkeys(page.group for page in pages))
     for number, page in enumerate(pages):
-        body = links.rewritten(_finished(_body(project, page)), page.file, page.place)
+        soup = BeautifulSoup(_body(project, page), "html.parser")
+        _finish(soup)
+        links.rewrite(soup, page.file, page.place)
         around = [pages[i] if 0 <= i < len(pages) else None for i in (number - 1, number + 1)]
         html = template.render(
             page=page,
-            body=body,
+            body=str(soup),
             pages=pages,
             groups=groups,
             around=around,
@@ -158,9 +161,8 @@ def _doc(thing: object) -> str:
     return re.sub(r":\w+:`~?([^`]+)`", r"\1", inspect.getdoc(thing) or "").replace("``", "")
 
 
-def _finished(html: str) -> str:
-    """Headings with the anchors that GitHub gives them, figures with a text, tables in boxes that scroll."""
-    soup = BeautifulSoup(html, "html.parser")
+def _finish(soup: BeautifulSoup) -> None:
+    """Give headings the anchors that GitHub does, figures a text, and put tables into boxes that scroll."""
     for mark in soup("a", class_="anchor-link"):
         mark.decompose()
     led_to = {str(a["href"]).removeprefix("#") for a in soup("a", href=True)}
@@ -176,7 +178,6 @@ def _finished(html: str) -> str:
             image["alt"] = f"Figure: {heading.get_text().strip()}" if heading else "Figure"
     for table in soup("table"):
         table.wrap(soup.new_tag("div", attrs={"class": "scrolls", "tabindex": "0"}))
-    return str(soup)
 
 
 def _write(path: Path, text: str) -> None:

@@ -27,12 +27,11 @@ class Links:
     def __init__(self, pages: Mapping[str, str], project: Path) -> None:
         self.pages, self.project, self.wanted = pages, project, set[str]()
 
-    def rewritten(self, html: str, file: str, page: str) -> str:
-        """A page's HTML with the links of the file that it was made from leading to pages.
+    def rewrite(self, soup: BeautifulSoup, file: str, page: str) -> None:
+        """Let the links of a page, which are those of the file that it was made from, lead to pages.
 
         Links to files that the site does not hold become plain text.
         """
-        soup = BeautifulSoup(html, "html.parser")
         for tag, attribute in [(t, "href") for t in soup("a", href=True)] + [
             (t, "src") for t in soup("img", src=True)
         ]:
@@ -41,7 +40,6 @@ class Links:
                 tag[attribute] = target
             elif tag.name == "a":
                 tag.unwrap()
-        return str(soup)
 
     def _target(self, link: str, file: str, page: str) -> str | None:
         parts = urlsplit(link)
