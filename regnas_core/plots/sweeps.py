@@ -28,7 +28,7 @@ def fig5a(course: pd.DataFrame) -> Figure:
         mean = wide.mean(axis=1)
         ax.plot(mean.index, mean, color=colour, lw=2.2, label=LABELS[design])
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.set(xlabel="generation", ylabel="NFR of the best so far,\nsearch images (%)")
+    ax.set(xlabel="generation", ylabel="NFR of the best so far,\ntest images (%)")
     count = len(course.drop_duplicates(["training", "seed"]))
     title = f"mean, and the middle 80 % of {count} searches; thin: trainings"
     legend_below(figure, title if count > 1 else "one search each", ncols=2)
