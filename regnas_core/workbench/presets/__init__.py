@@ -257,12 +257,11 @@ def alongside(own: Preset, other: Preset) -> Preset:
     """``other`` with the seeds, the protocol of search, the images and the evaluation of ``own``.
 
     What stays its own: data set, super-network, budgets, and how networks are trained; of another data set,
-    path and sizes, too.
+    path and sizes, too. Images are no more than either asks for.
     """
     general = ("samples", "seed", "seeds", "recompute", "device", "evaluation")
     protocol = (
         "images",
-        "images_per_seed",
         "strategy",
         "evaluations",
         "generations",
@@ -273,12 +272,20 @@ def alongside(own: Preset, other: Preset) -> Preset:
         "racing",
     )
     same = ("path", "sizes") if own.data.name == other.data.name else ()
-    parts = {"search": protocol, "data": ("search_images", "test_images", *same)}
-    changed = {
-        part: getattr(other, part).model_copy(update={key: getattr(getattr(own, part), key) for key in keys})
-        for part, keys in parts.items()
-    }
+    parts = {"search": protocol, "data": same}
+    limits = {"search": ("images_per_seed",), "data": ("search_images", "test_images")}
+    changed = {}
+    for part, keys in parts.items():
+        a, b = getattr(own, part), getattr(other, part)
+        counts = {key: _fewer(getattr(a, key), getattr(b, key)) for key in limits[part]}
+        changed[part] = b.model_copy(update={key: getattr(a, key) for key in keys} | counts)
+    if own.search.racing is not None:  # goes by all search images
+        changed["search"] = changed["search"].model_copy(update={"images_per_seed": None})
     return other.model_copy(update={key: getattr(own, key) for key in general} | changed)
+
+
+def _fewer(*limits: int | None) -> int | None:
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def parse_overrides(pairs: list[str]) -> dict[str, Any]:
