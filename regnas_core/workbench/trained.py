@@ -173,8 +173,11 @@ def package(
         splits: whose predictions to write.
 
     Raises:
-        RegnasError: some have not been predicted yet.
+        RegnasError: some have not been predicted yet, or they are of several presets.
     """
+    presets = sorted({bench.preset.name for bench, _ in jobs})
+    if path is None and len(presets) != 1:
+        raise RegnasError(f"A file is of one preset, but jobs are of {', '.join(presets) or 'none'}.")
     rows: dict[str, dict] = {}
     for split, bench in product(splits, dict.fromkeys(bench for bench, _ in jobs)):
         known = _Known(bench, split)
