@@ -190,18 +190,23 @@ def judge(
     }
 
 
+SMALL = 0.5  # points; the paper's differences between rewards are 0.1 to 0.4
+
+
 def decided(claims: pd.DataFrame) -> pd.DataFrame:
     """Tests with ``p_holm`` and their verdicts.
 
     p is corrected for the number of *primary* tests, or for that of all others. A claim *holds* or *does
     not hold* where ``p_holm`` is below 5 %. Else, where 0 is the bar and in the 95 % interval, there is *no
-    effect larger than* the interval's farther end; or it is *undecided*. With one training nothing is
-    decided about others: *one training*.
+    effect larger than* the interval's farther end, if that is at most :data:`SMALL`; or it is *undecided*.
+    With one training nothing is decided about others: *one training*.
     """
     p_holm = claims.groupby("primary")["p"].transform(lambda p: holm(p.to_numpy()))
     table = claims.assign(p_holm=p_holm)
     none = (table["bar"] == 0) & (table["low"] <= 0) & (table["high"] >= 0)
-    extent = table[["low", "high"]].abs().max(axis=1).map("no effect larger than {:.2g}".format)
+    farther = table[["low", "high"]].abs().max(axis=1)
+    none &= farther <= SMALL
+    extent = farther.map("no effect larger than {:.2g}".format)
     verdicts = np.select(
         [table["trainings"] < 2, table["p_holm"] >= 0.05, table["inside"].astype(bool)],
         ["one training", extent.where(none, "undecided"), "holds"],

@@ -57,7 +57,7 @@ def claims(bench: Workbench) -> pd.DataFrame:
         *family_claims(families(bench)),
         *table3_claims(table3(bench)),
     ]
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(rows).drop_duplicates("claim")  # Tables 1 and 2 ask one question both
     table = table.assign(primary=table["claim"].isin(PRIMARY)).sort_values("number", kind="stable")
     ends = ["trainings", "repetitions", "agree", "p", "p_holm", "verdict"]
     table = decided(table.reset_index(drop=True))
