@@ -1,4 +1,4 @@
-"""One row each: super-networks, platforms, claims."""
+"""One row each: super-networks, platforms, budgets, claims, comparisons, controls."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from .style import dots, key, legend_below, new_figure, styled, whiskers
+from .style import COLOURS, dots, key, legend_below, new_figure, styled, whiskers
 
 PLATFORMS = {"params": "parameters", "latency": "latency", "note10": "Note10 latency"}
 VERDICTS = {
@@ -64,6 +64,40 @@ def _dumbbells(table: pd.DataFrame, places: pd.Series, labels: Sequence[str]) ->
     axes[0].set_yticks(range(len(labels)), labels, fontsize=8)
     axes[0].set_ylim(len(labels) - 0.5, -0.5)
     legend_below(figure, "mean and 95 % interval, test split", handles=keys)
+    return figure
+
+
+@styled
+def appendix_c(table: pd.DataFrame) -> Figure:
+    """How much R2 + CAS lowers R0's NFR, relative to it, and its change of Top-1, one row a budget.
+
+    Intervals are the 95 % intervals of the differences; for NFR, R0's is taken as it is. In the grey band
+    Top-1 changes by less than a point.
+    """
+    keys = table[["where", "budget"]].drop_duplicates().sort_values(["where", "budget"])
+    keys = list(keys.itertuples(index=False, name=None))
+    figure, (fall, change) = new_figure(5.8, 1.25 + 0.36 * len(keys), ncols=2, sharey=True)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scale = np.abs(table["relative_reduction_pct"] / table["nfr_change_pct"])
+    reach = whiskers(table, "nfr_change")[::-1] * np.where(np.isfinite(scale), scale, np.nan)
+    reaches = {fall: reach, change: whiskers(table, "top1_change")}
+    hollow = {"mfc": "white", "mec": COLOURS["R2+CAS"]}
+    change.axvspan(-1, 1, color="#EEEEEE", lw=0, zorder=0)
+    for ax, value in ((fall, "relative_reduction_pct"), (change, "top1_change_pct")):
+        ax.axvline(0, color="black", lw=0.8, zorder=1)
+        for sizes, lift, look in (("up to", -0.17, {}), ("matched", 0.17, hollow)):
+            chosen = (table["sizes"] == sizes).to_numpy()
+            rows = table[chosen]
+            at = [keys.index(key) + lift for key in zip(rows["where"], rows["budget"], strict=True)]
+            dots(ax, rows[value], at, "R2+CAS", xerr=reaches[ax][:, chosen], **look)
+        for place in range(1, len(keys)):
+            ax.axhline(place - 0.5, color="#DDDDDD", lw=0.8)
+        ax.tick_params(axis="y", length=0)
+    fall.set(xlabel="relative reduction of NFR (%)", ylim=(len(keys) - 0.5, -0.5))
+    change.set_xlabel("change of Top-1 (points)")
+    fall.set_yticks(range(len(keys)), [f"{where}, {budget:g} M" for where, budget in keys], fontsize=8)
+    handles = [key("R2+CAS", "up to the budget"), key("R2+CAS", "at equal size", **hollow)]
+    legend_below(figure, "R2 + CAS against R0; 95 % interval, test split", handles=handles)
     return figure
 
 
@@ -192,7 +226,11 @@ def controls(kinds: pd.DataFrame, steps: pd.DataFrame) -> Figure:
         top1 = rows.iloc[0][["small_top1_pct", "large_top1_pct"]]
         named = "Top-1 {:.1f} and {:.1f} %".format(*top1)
         ax.errorbar(rows["nfr_pct"], at, xerr=whiskers(rows, "nfr"), label=named, **look)
-    ax.set_yticks(range(len(labels)), [kind for _, kind in labels], fontsize=8)
+    for place, (beside, kind) in enumerate(labels):
+        if place and kind == beside:
+            ax.axhline(place - 0.5, color="#DDDDDD", lw=0.8)
+    named = [kind if kind == beside else f"super-network, {kind}" for beside, kind in labels]
+    ax.set_yticks(range(len(labels)), named, fontsize=8)
     ax.set(xlabel="NFR of the pair (%)", ylim=(len(labels) - 0.5, -0.5), xlim=(0, None))
     places = np.arange(len(steps))
     look = {"ls": "", "marker": "o", "ms": 5, "elinewidth": 1, "capsize": 2, "color": "black"}

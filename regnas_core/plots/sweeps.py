@@ -1,16 +1,13 @@
-"""Courses of searches, and sweeps over budgets and weights: Figure 5, Appendices B and C."""
+"""Courses of searches, and sweeps over budgets and weights: Figure 5, Appendix B."""
 
 from __future__ import annotations
-
-from itertools import cycle
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from matplotlib.transforms import Bbox
 
-from .style import COLOURS, LABELS, dots, key, label_points, legend_below, new_figure, styled, whiskers
+from .style import COLOURS, LABELS, dots, key, legend_below, new_figure, styled, whiskers
 
 RATES = {"nfr": "NFR (%)", "top1": "Top-1 (%)"}
 
@@ -88,46 +85,3 @@ def appendix_b(table: pd.DataFrame) -> Figure:
     axes[1].set_xticks(table.index, labels)
     axes[1].set_xlabel(r"$\lambda_2\,/\,\lambda_1$, weight of NFR against Top-1")
     return figure
-
-
-@styled
-def appendix_c(table: pd.DataFrame) -> Figure:
-    """How much R2 + CAS lowers R0's NFR, relative to it, against its change in Top-1; labels are budgets.
-
-    Intervals are the 95 % intervals of the differences; vertically R0's NFR is taken as it is. In the grey
-    band Top-1 changes by less than a point.
-    """
-    figure, (ax,) = new_figure(height=3.7)
-    x, y = table["top1_change_pct"], table["relative_reduction_pct"]
-    across = whiskers(table, "top1_change")
-    with np.errstate(divide="ignore", invalid="ignore"):
-        scale = np.abs(y / table["nfr_change_pct"])
-    up = whiskers(table, "nfr_change")[::-1] * np.where(np.isfinite(scale), scale, np.nan)
-    ax.axvspan(-1, 1, color="#EEEEEE", lw=0, zorder=0)
-    ax.axhline(0, color="black", lw=0.8, zorder=1)
-    keys = []
-    markers = dict(zip(dict.fromkeys(table["where"]), cycle("Dos^vPX"), strict=False))
-    for (where, sizes), rows in table.groupby(["where", "sizes"], sort=False):
-        at, hollow = table.index.get_indexer(rows.index), {"mfc": "white", "mec": COLOURS["R2+CAS"]}
-        look = {"marker": markers[where], **(hollow if sizes == "matched" else {})}
-        error = {"xerr": across[:, at], "yerr": up[:, at], "elinewidth": 0.7, "capsize": 0}
-        dots(ax, x.iloc[at], y.iloc[at], "R2+CAS", **error, **look)
-        name = f"{where}, equal size" if sizes == "matched" else str(where)
-        keys.append(key("R2+CAS", name, **look))
-    ax.set(xlabel="change of Top-1 (points)", ylabel="relative reduction of NFR (%)")
-    legend_below(figure, "R2 + CAS against R0, by budget (M); grey: within a point", ncols=2, handles=keys)
-    texts = [f"{budget:g}" for budget in table["budget"]]
-    label_points(ax, x, y, texts, _bars(ax, x, y, across, up), fontsize=8)
-    return figure
-
-
-def _bars(ax, x, y, across: np.ndarray, up: np.ndarray) -> list[Bbox]:
-    """Error bars as thin boxes in pixels."""
-    ax.figure.draw_without_rendering()
-    across, up = np.nan_to_num(across), np.nan_to_num(up)
-    pairs = [
-        (np.column_stack([x - across[0], y]), np.column_stack([x + across[1], y])),
-        (np.column_stack([x, y - up[0]]), np.column_stack([x, y + up[1]])),
-    ]
-    corners = [(ax.transData.transform(a) - 1, ax.transData.transform(b) + 1) for a, b in pairs]
-    return [Bbox([a, b]) for first, last in corners for a, b in zip(first, last, strict=True)]

@@ -114,9 +114,8 @@ def test_it_is_drawn_with_labelled_axes_and_does_not_depend_on_settings(name):
     assert picture.startswith(b"\x89PNG") and picture == written(drawn(name))
     if not name.startswith(UNLABELLED):
         shown = [ax for ax in figure.axes if ax.axison]
-        named = name.startswith(
-            ("supernets", "platforms", "differences", "controls")
-        )  # the rows' names are the vertical axis
+        rows = ("supernets", "platforms", "differences", "controls", "appendix_c")
+        named = name.startswith(rows)  # the rows' names are the vertical axis
         assert any(ax.get_xlabel() for ax in shown) and (named or any(ax.get_ylabel() for ax in shown))
         for ax in shown:  # what has no label of its own shares a labelled axis
             assert ax.get_xlabel() or ax.get_ylabel() or any(other.get_xlabel() for other in shown)

@@ -1,10 +1,20 @@
-"""rows: super-networks, platforms and claims, one a row."""
+"""rows: super-networks, platforms, budgets and claims, one a row."""
 
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
-from drawn import comparisons, control_tables, errorbars, platform_table, supernet_table, texts, verdicts
+from drawn import (
+    comparisons,
+    control_tables,
+    errorbars,
+    platform_table,
+    reductions,
+    supernet_table,
+    texts,
+    verdicts,
+)
 
 from regnas_core import plots
 from regnas_core.plots.style import COLOURS
@@ -21,6 +31,31 @@ def test_rows_stand_at_their_rates(draw, table):
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     names = {"supernets": ["demo", "demo-resnet"]}
     assert labels == names.get(draw, ["parameters\n(≤ 0.123 M)", "latency\n(≤ 0.418 ms)"])
+
+
+def test_appendix_c_shows_changes_with_their_intervals():
+    table = reductions()
+    figure = plots.appendix_c(table)
+    fall, change = figure.axes
+    names = ["cifar10, 6 M", "demo, 2 M", "demo, 2.6 M", "demo, 3.4 M", "demo-resnet, 3 M"]
+    assert [label.get_text() for label in fall.get_yticklabels()] == names
+    expected = pd.concat([table[table["sizes"] == sizes] for sizes in ("up to", "matched")])
+    base = -100 * expected["nfr_change_pct"] / expected["relative_reduction_pct"]
+    reduced = [-100 * expected[f"nfr_change_{end}_pct"] / base for end in ("high", "low")]
+    ends = {
+        fall: ("relative_reduction_pct", np.transpose(reduced)),
+        change: ("top1_change_pct", expected[["top1_change_low_pct", "top1_change_high_pct"]].to_numpy()),
+    }
+    for ax, (column, interval) in ends.items():
+        x, y = np.concatenate([bars.lines[0].get_xydata() for bars in ax.containers]).T
+        np.testing.assert_allclose(x, expected[column])
+        rows = [
+            f"{where}, {budget:g} M"
+            for where, budget in zip(expected["where"], expected["budget"], strict=True)
+        ]
+        assert [names[round(place)] for place in y] == rows
+        across = np.concatenate([bars.lines[2][0].get_segments() for bars in ax.containers])
+        np.testing.assert_allclose(across[:, :, 0], interval)
 
 
 def test_claims_are_all_there_and_wrapped():
@@ -40,11 +75,14 @@ def test_claims_are_all_there_and_wrapped():
 
 def test_differences_stand_at_their_values_the_papers_beside_them():
     one, two, paper = comparisons(), comparisons(0.3), comparisons(-0.2)
-    figure = plots.differences(("one", one), ("two", two), paper=paper)
+    spaces = pd.concat([paper.assign(space="A"), paper[1:].assign(space="B")])
+    figure = plots.differences(("one", one), ("two", two), paper=spaces)
     for ax, column in zip(figure.axes, ("nfr_pct", "top1_pct"), strict=True):
         for bars, table in zip(ax.containers, (one, two), strict=True):
             np.testing.assert_allclose(bars.lines[0].get_xdata(orig=False), table[column])
-        np.testing.assert_allclose(ax.collections[-1].get_offsets(), np.c_[paper[column], range(3)])
+        first, second = (papers.get_offsets() for papers in ax.collections[-2:])
+        np.testing.assert_allclose(first, np.c_[paper[column], range(3)])
+        np.testing.assert_allclose(second, first[1:])
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == one["comparison"].tolist()
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
-from drawn import course, errorbars, ratios, reductions, sweep
+from drawn import course, errorbars, ratios, sweep
 
 from regnas_core import plots
 from regnas_core.plots.style import COLOURS
@@ -45,19 +44,3 @@ def test_appendix_b_orders_the_weights():
     assert labels == ["0\n(R0)", "0.5", "1\n(R2)", "2", "∞\n(R1)"]
     points = {line.get_color() for line in (bars.lines[0] for bars in figure.axes[0].containers)}
     assert points == {COLOURS[name] for name in ("R0", "R2", "R1", "other")}
-
-
-def test_appendix_c_shows_changes_with_their_intervals():
-    table = reductions()
-    (ax,) = plots.appendix_c(table).axes
-    shown = np.concatenate([bars.lines[0].get_xydata() for bars in ax.containers])
-    expected = pd.concat([rows for _, rows in table.groupby(["where", "sizes"], sort=False)])
-    np.testing.assert_allclose(shown, expected[["top1_change_pct", "relative_reduction_pct"]])
-    across, up = (np.concatenate([b.lines[2][k].get_segments() for b in ax.containers]) for k in (0, 1))
-    np.testing.assert_allclose(
-        across[:, :, 0], expected[["top1_change_low_pct", "top1_change_high_pct"]].to_numpy()
-    )
-    base = -100 * expected["nfr_change_pct"] / expected["relative_reduction_pct"]
-    reduced = [-100 * expected[f"nfr_change_{end}_pct"] / base for end in ("high", "low")]
-    np.testing.assert_allclose(up[:, :, 1].T, reduced)
-    assert [text.get_text() for text in ax.texts] == ["2.6", "3", "2", "3.4", "6"]
