@@ -18,8 +18,9 @@ from ..data.sources import IMAGENET_ENDS
 from ..errors import DataError
 from ..evaluation.baselines import CLASSES, check_baseline, load_baseline, predict
 from ..evaluation.evaluator import manner
+from .checks import open_data
 from .store import PredictionStore
-from .workbench import Workbench, open_data
+from .workbench import Workbench
 
 
 def baseline_predictions(

@@ -117,7 +117,7 @@ def compare(bench: Workbench, table: TabularBenchmark, networks: int = 64, seed:
 def _evaluated(bench: Workbench, archs: list[Arch]) -> Iterator[tuple[slice, dict[str, Bits]]]:
     """Stretches with their bits, as they come: an earlier run's, then those that are evaluated now."""
     how = manner(bench.preset.device, bench.preset.evaluation.precision)
-    folder = bench.runs.parent / "tables" / f"{digest(bench.stamp, *map(str, archs))}-{how}"
+    folder = bench.runs.parent / "tables" / f"{digest(stamp(bench.made_of), *map(str, archs))}-{how}"
     parts = [slice(start, min(start + STRETCH, len(archs))) for start in range(0, len(archs), STRETCH)]
     files = {i: folder / f"{part.start}-{part.stop}.npz" for i, part in enumerate(parts)}
     done = [i for i, file in files.items() if file.is_file()]

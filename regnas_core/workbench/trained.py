@@ -32,8 +32,9 @@ from ..supernets.distillation import Objective
 from ..supernets.single import Teacher, train_network
 from ..supernets.supernet import SuperNet, load_supernet, random_weights
 from ..supernets.training import Recipe
+from .recorded import COPIED, warn_of_copies
 from .store import PredictionStore, read_packaged, write_packaged
-from .workbench import COPIED, Workbench, warn_of_copies
+from .workbench import Workbench
 
 VERSION = 1  # of the training; part of every key, so that results of another version are not taken for these
 PACKAGED = Path(__file__).parent / "networks"

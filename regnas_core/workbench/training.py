@@ -6,9 +6,8 @@ from pathlib import Path
 
 from ..evaluation.evaluator import pick_device
 from ..supernets.training import Recipe, train_supernet
-from .checks import check_pictures, open_space
+from .checks import check_pictures, open_data, open_space
 from .presets import Preset
-from .workbench import open_data
 
 
 def train_preset(preset: Preset, out: str | Path, *, command: str) -> Path:

@@ -19,25 +19,25 @@ import pandas as pd
 import torch
 
 from ..costs.cost import get_cost
-from ..data.datasets import Dataset, ImageSet, load_dataset
+from ..data.datasets import Dataset, ImageSet
 from ..evaluation.evaluator import VERSION, Evaluator, manner, pick_device
 from ..files import digest
 from ..flips.right import negative_flips, orient_right
-from ..resources import find_path, output_root
+from ..resources import output_root
 from ..spaces.arch import Arch
 from ..spaces.space import Cost, Space
 from ..spaces.tied import TiedSpace
 from ..supernets.supernet import SuperNet, load_supernet
-from ..tabular.benchmark import TabularBenchmark, find_table, stamp
+from ..tabular.benchmark import TabularBenchmark, stamp
 from ..tabular.format import SPLITS
-from .checks import check_pictures, check_unseen, open_space, without_copies
+from .checks import check_pictures, check_unseen, open_data, open_space
 from .cluster import VARIABLE, connect
 from .presets import Preset, alongside, load_preset, run_name
+from .recorded import find_recorded
 from .store import PredictionStore
 from .workers import Key, Order, own_device, results, start_pool
 
 LEAK = "validation"  # search.images of a preset that searches on the images of the final numbers
-COPIED = ("cifar10",)  # data sets of which results are taken that were made with copies of the images
 CHUNK = 128  # sub-networks whose predictions are computed, and kept, at a time: a generation and more
 
 
@@ -203,33 +203,17 @@ class Workbench:
         }
 
     @cached_property
-    def stamp(self) -> str:
-        """The same as one word."""
-        return stamp(self.made_of)
-
-    @cached_property
     def table(self) -> TabularBenchmark | None:
-        """The tabular benchmark of these weights and images, if the space is tied and there is one.
-
-        Of CIFAR-10 one will do that was made with copies of the images, as another compression makes them
-        (that they are the same pictures was checked when they were opened); a warning says so.
-        """
+        """The tabular benchmark of these weights and images, if the space is tied and there is one."""
         if self.preset.recompute or not isinstance(self.space, TiedSpace):
             return None
-        if (table := find_table(self.stamp)) is not None or self.data.name not in COPIED:
-            return table
-        table = find_table(stamp(self.made_of, pixels=False), pixels=False)
-        if table is None or any(
-            not np.array_equal(table.labels(split), self.images(split).labels) for split in SPLITS
-        ):
-            return None
-        warn_of_copies(f"The table of training {self.net.info.get('recipe', {}).get('seed', 0)}", self.data)
-        return table
+        labels = {split: self.images(split).labels for split in SPLITS}
+        return find_recorded(self.made_of, self.data, labels, self.net.info.get("recipe", {}).get("seed", 0))
 
     @property
     def of_copies(self) -> bool:
         """Whether the table was made with copies of the images."""
-        return self.table is not None and stamp(self.table.info) != self.stamp
+        return self.table is not None and stamp(self.table.info) != stamp(self.made_of)
 
     def correct(self, archs: Sequence[Arch], split: str) -> np.ndarray:
         """bool (M, N): which images of a split each sub-network gets right; looked up in :attr:`table`."""
@@ -354,16 +338,6 @@ def _built(preset: Preset, name: str, root: Path, executor: Executor | None = No
     return Workbench(preset, name, data, net, root / "runs" / name, root / "figures" / name, executor, opened)
 
 
-def warn_of_copies(what: str, data: Dataset) -> None:
-    """Say that results are of other pixels than those at hand."""
-    warnings.warn(
-        f"{what}: made with copies of {data.name}'s pictures that were compressed otherwise than those here "
-        f"({data.source}), with equal labels. Its numbers are taken as they were recorded; --set "
-        "recompute=true makes them from the pictures here.",
-        stacklevel=3,
-    )
-
-
 def _reopened(preset: str, root: str) -> Workbench:
     """The workbench, of a worker, of a preset that is given as JSON."""
     given = Preset.model_validate_json(preset)
@@ -373,19 +347,3 @@ def _reopened(preset: str, root: str) -> Workbench:
 
 def _predict(bench: Workbench, archs: Sequence[Arch], split: str) -> np.ndarray:
     return bench.evaluator.predict(archs, bench.images(split).images, progress=True)
-
-
-def open_data(preset: Preset, **view: Any) -> Dataset:
-    """The data set that a preset names, decoded as it says, or as ``view`` (of :func:`load_dataset`) does.
-
-    Training pictures that are held out, too, are left out.
-    """
-    section = preset.data
-    data = load_dataset(
-        section.name,
-        path=None if section.path is None else find_path(section.path),
-        sizes=section.sizes,
-        limit={"search": section.search_images, "test": section.test_images},  # no more is decoded
-        **{"size": section.size, **view},
-    )
-    return without_copies(data)
