@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from regnas_core import get_space
-from regnas_core.experiments.measured import agreement, measured_networks
+from regnas_core.experiments.measured import agreement, by_strategy, measured_networks
 
 
 @pytest.fixture(scope="module")
@@ -36,3 +36,23 @@ def test_agreement_is_of_ranks_and_offset_by_size():
     noisy = agreement(table.assign(predicted_pct=table["predicted_pct"] + rng.normal(0, 1, 300)))
     assert (noisy["spearman_low"] < noisy["spearman"]).all() and (noisy["left_pct"] >= 0).all()
     assert noisy["spearman"][0] > noisy["spearman"][1]  # all sizes are easier than one
+
+
+def test_strategies_stand_beside_the_measured_front(table):
+    def predict(archs):  # what grows with cost, six points too high
+        return np.array([0.76 + space.macs(arch) / 1e10 for arch in archs])
+
+    space = get_space("ofa-mbv3-w1.0", resolutions=(224,))
+    known = table.assign(predicted_pct=76 + table["mmacs"] / 100, top1_pct=70 + table["mmacs"] / 50)
+    asked = {"strategies": {"random": 40, "evolution": 40}, "seeds": (0, 1)}
+    found = by_strategy(known, predict, budgets=(250, 400), **asked)
+    assert len(found) == 2 * 2 * 2 and (found["mmacs"] <= found["budget"]).all()
+    assert found["expected_pct"].tolist() == pytest.approx((70 + found["mmacs"] / 50).tolist())
+    assert found["error_pct"].max() < 1e-6  # a straight line tells all
+    within = known["top1_pct"].where(known["mmacs"] <= 250).max()
+    assert found["front_pct"][0] == within
+    assert found["behind_pct"].tolist() == pytest.approx(
+        (found["front_pct"] - found["expected_pct"]).tolist()
+    )
+    most = known["predicted_pct"].where(known["mmacs"] <= 250).max()
+    assert found["beyond_pct"][0] == pytest.approx(found["predicted_pct"][0] - most)

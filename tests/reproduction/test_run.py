@@ -30,7 +30,7 @@ def test_reproduce_writes_figures_provenance_and_a_self_contained_report(tmp_pat
     record = json.loads((figures / "provenance" / "negative_flips.json").read_text())
     assert record["preset"]["name"] == "demo"
     assert len(record["weights"][0]["digest"]) == 16
-    assert record["weights"][0]["command"] .startswith("regnas train-supernet --preset demo")
+    assert record["weights"][0]["command"].startswith("regnas train-supernet --preset demo")
     assert len({record["data"][split] for split in ("calibration", "search", "test")}) == 3
     assert record["versions"]["torch"][0].isdigit()
     page = report.read_text()
