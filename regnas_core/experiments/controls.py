@@ -8,7 +8,8 @@ and the order of its images. So four kinds of pairs are compared, a small networ
 * *distilled*: trained alone, both by the soft predictions of one super-network's largest sub-network;
 * *independent*: trained alone, with cross entropy.
 
-And *same network*: one architecture, trained alone twice: what changes although nothing is different.
+And *same network*: one architecture, trained alone twice, by another seed. Sub-networks beside it are of
+either training, and their flips the mean of both.
 
 NFR grows with the errors of both networks, so that pairs must be equal in both. For every pair that was
 trained alone, pairs of sub-networks are taken that have its two Top-1s, within 0.5 points; what is left of a
@@ -30,13 +31,14 @@ from ..supernets.distillation import Objective
 from ..tabular.benchmark import TabularBenchmark
 from ..workbench.trained import Job, job_predictions
 from ..workbench.workbench import Workbench
-from .base import Repetition, firsts, percent, points, uniform
+from .base import Repetition, firsts, judge, percent, points, uniform
 from .comparison import Key, estimate
 from .strategies import independent_jobs
 
 DISTILLED = 1_000_000  # seeds of distilled networks begin here, the large one's twice as high
 NEAR = 0.005  # of Top-1: networks are equally accurate
 DRAWN = 200  # pairs of sub-networks, at most, for each pair that was trained alone
+EQUAL_TOP1 = "Networks of one super-network have a lower NFR than independent ones, at equal Top-1"
 ALONE = ("independent", "distilled", "same network")
 TOGETHER = ("one training", "two trainings")
 # What a step between two kinds of pairs changes, the first's NFR minus the second's.
@@ -84,12 +86,13 @@ class Controls:
                 alone = small[np.newaxis], large[np.newaxis]
                 rows.append(self._kept(beside, beside, (a, b), *alone, flips_between(*alone)[0]))
                 partners = [b] if b != a else [k for k in range(len(self._tables)) if k != a]
-                for kind, places in zip(TOGETHER, ([(a, a)], [(a, k) for k in partners]), strict=True):
-                    for place in places:
-                        if (found := self._matched(place, small.mean(), large.mean())) is not None:
-                            rows.append(
-                                self._kept(beside, kind, (a, b) if kind == TOGETHER[0] else place, *found)
-                            )
+                top1 = small.mean(), large.mean()
+                own = [self._matched((k, k), *top1) for k in dict.fromkeys((a, b))]
+                if all(found is not None for found in own):
+                    rows.append(self._kept(beside, TOGETHER[0], (a, b), *_merged(own)))
+                for k in partners:
+                    if (found := self._matched((a, k), *top1)) is not None:
+                        rows.append(self._kept(beside, TOGETHER[1], (a, k), *found))
         self.pairs = pd.DataFrame(rows)
 
     def _alone(self, bench: Workbench) -> dict[str, dict[Key, tuple[Right, Right]]]:
@@ -152,24 +155,21 @@ class Controls:
         return pd.DataFrame(rows)
 
     def steps(self) -> pd.DataFrame:
-        """What NFR falls by at equal Top-1, step by step (points, and as a share of the whole fall).
+        """What NFR falls by at equal Top-1, step by step (points).
 
         Of "independent" and "distilled" each is compared with sub-networks of its own Top-1s; a step between
-        the two is the difference of these. One row a step of STEPS: step, nfr_fall_pct with its
-        interval, p, share_pct of "all together".
+        the two is the difference of these. One row a step of STEPS: step, nfr_fall_pct with its interval, p.
         """
-        falls = {step: self._fall(*kinds) for step, kinds in STEPS.items()}
-        whole = falls["all together"][0].mean()
         rows = []
-        for step, (values, keys) in falls.items():
+        for step, kinds in STEPS.items():
+            values, keys = self.fall(*kinds)
             found = points(estimate(values, keys))
             low, high = found.interval()
-            share = 100 * values.mean() / whole if whole else np.nan
             ends = {"nfr_fall_pct": found.value, "nfr_fall_low_pct": low, "nfr_fall_high_pct": high}
-            rows.append({"step": step, "trainings": len(keys), **ends, "p": found.p(), "share_pct": share})
+            rows.append({"step": step, "trainings": len(keys), **ends, "p": found.p()})
         return pd.DataFrame(rows)
 
-    def _fall(self, a: str, b: str) -> tuple[np.ndarray, Sequence[Key]]:
+    def fall(self, a: str, b: str) -> tuple[np.ndarray, Sequence[Key]]:
         """Flips of kind a minus those of kind b, image by image, of every training: (K, N), keys."""
         if a in TOGETHER or b in TOGETHER:
             beside = b if a in TOGETHER else a
@@ -182,6 +182,12 @@ class Controls:
             )
         change = _minus(first, second)
         return np.array(list(change.values())), list(change)
+
+
+def control_claims(found: Controls) -> list[dict]:
+    """Claim 1 on pairs of equal Top-1: two networks of one super-network against two independent ones."""
+    values, keys = found.fall("independent", "one training")
+    return [judge(1, EQUAL_TOP1, points(estimate(-values, keys)), keys, below=0)]
 
 
 def by_training(found: Mapping[Key, np.ndarray]) -> dict[Key, np.ndarray]:
@@ -203,6 +209,12 @@ def by_training(found: Mapping[Key, np.ndarray]) -> dict[Key, np.ndarray]:
 
 def _minus(a: dict[Key, np.ndarray], b: dict[Key, np.ndarray]) -> dict[Key, np.ndarray]:
     return {key: a[key] - b[key] for key in a if key in b}
+
+
+def _merged(found: Sequence[tuple[Right, Right, np.ndarray]]) -> tuple[Right, Right, np.ndarray]:
+    """What was matched in several super-networks as one: the small ones, the large ones, their mean flips."""
+    small, large, flips = zip(*found, strict=True)
+    return np.concatenate(small), np.concatenate(large), np.mean(flips, axis=0)
 
 
 def _right(jobs: dict[Repetition, Job]) -> dict[int, Right]:

@@ -77,7 +77,9 @@ def rate_intervals(counts: np.ndarray, n: int, level: float = 0.95) -> np.ndarra
     return np.array([rate_interval(int(count), n, level) for count in counts]).reshape(-1, 2)
 
 
-def crossed_mean(values: np.ndarray, trainings: np.ndarray | None = None) -> Estimate:
+def crossed_mean(
+    values: np.ndarray, trainings: np.ndarray | None = None, seeds: np.ndarray | None = None
+) -> Estimate:
     """Mean of a per-image quantity over trainings and images, both of which are samples.
 
     Every training is measured on every image. So the variance of the mean is that of the trainings' means,
@@ -87,19 +89,24 @@ def crossed_mean(values: np.ndarray, trainings: np.ndarray | None = None) -> Est
     which may be alike by chance, Satterthwaite's give small p-values too often (with three, below 0.001 ten
     times as often as they should), and corrections for many tests go by these. So a p-value may be above 5 %
     where the 95 % interval leaves the bar out. What is nested in a training, its references and searches, is
-    averaged before: its variance is in that of the trainings' means. A paired comparison is this mean of
-    per-image differences.
+    averaged before: its variance is in that of the trainings' means. Seeds that are the same in all trainings
+    (the images that they search on, the random choices) have something in common, too: where it can be told
+    from chance, its variance is added, that of the seeds' means less what the cells of trainings and seeds
+    would give them. A paired comparison is this mean of per-image differences.
 
     Args:
         values: (R, N), R repetitions of a protocol; or (R,), where images are not the sample.
         trainings: (R,), of which training each repetition is; by default, each has one of its own. Where all
             are of one, the estimate is given this one: the repetitions are the sample.
+        seeds: (R,), of which seed each repetition is, if the same seeds are repeated in every training.
 
     >>> crossed_mean(np.array([[0, 1, 0, 1], [0, 1, 0, 0]])).value
     0.375
     """
-    values = np.asarray(values, dtype=np.float64)
+    values, of_seeds, common = np.asarray(values, dtype=np.float64), 0.0, 0
     if trainings is not None and len(kinds := np.unique(trainings)) > 1:
+        if seeds is not None:
+            of_seeds, common = _of_seeds(values.reshape(len(values), -1).mean(1), trainings, seeds)
         values = np.stack([values[np.asarray(trainings) == kind].mean(0) for kind in kinds])
     rows, mean = len(values), float(values.mean())
     per_row = values.reshape(rows, -1).mean(1)
@@ -107,17 +114,36 @@ def crossed_mean(values: np.ndarray, trainings: np.ndarray | None = None) -> Est
     of_rows = sd**2 / rows
     means = tuple(per_row.tolist())
     if values.ndim == 1:
-        return Estimate(mean, float(np.sqrt(of_rows)), max(rows - 1.0, 1.0), sd, means)
+        variance = of_rows + of_seeds
+        freedom = max(rows - 1.0, 1.0)
+        if of_seeds:
+            freedom = variance**2 / (of_rows**2 / (rows - 1) + of_seeds**2 / (common - 1))
+        return Estimate(mean, float(np.sqrt(variance)), freedom, sd, means, max(rows - 1.0, 1.0))
     images, per_image = values.shape[1], values.mean(0)
     of_images = float(per_image.var(ddof=1)) / images
     variance, freedom = of_images, float(images - 1)
     if rows > 1:
         rest = values - per_row[:, None] - per_image + mean
         twice = float((rest**2).sum()) / ((rows - 1) * (images - 1)) / values.size
-        variance = max(of_rows + of_images - twice, of_rows, of_images)
+        variance = max(of_rows + of_images - twice, of_rows, of_images) + of_seeds
         if variance:
-            freedom = variance**2 / (of_rows**2 / (rows - 1) + of_images**2 / (images - 1))
+            rest = of_seeds and of_seeds**2 / (common - 1)
+            freedom = variance**2 / (of_rows**2 / (rows - 1) + of_images**2 / (images - 1) + rest)
     return Estimate(mean, float(np.sqrt(variance)), freedom, sd, means, rows - 1.0)
+
+
+def _of_seeds(values: np.ndarray, trainings: np.ndarray, seeds: np.ndarray) -> tuple[float, int]:
+    """What seeds have in common adds to the variance of the mean of values (R,), and how many there are."""
+    _, rows = np.unique(trainings, return_inverse=True)
+    _, columns = np.unique(seeds, return_inverse=True)
+    shape = rows.max() + 1, columns.max() + 1
+    if len(values) != np.prod(shape) or shape[1] < 2:  # not every seed in every training
+        return 0.0, 0
+    cells = np.empty(shape)
+    cells[rows, columns] = values
+    rest = cells - cells.mean(1, keepdims=True) - cells.mean(0) + cells.mean()
+    by_chance = (rest**2).sum() / ((shape[0] - 1) * (shape[1] - 1)) / shape[0]
+    return max(0.0, float(cells.mean(0).var(ddof=1) - by_chance)) / shape[1], shape[1]
 
 
 def holm(p: np.ndarray) -> np.ndarray:

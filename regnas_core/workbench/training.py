@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..evaluation.evaluator import pick_device
+from ..spaces.tied import TiedSpace
 from ..supernets.training import Recipe, train_supernet
 from .checks import check_pictures, open_data, open_space
 from .presets import Preset
@@ -20,6 +21,7 @@ def train_preset(preset: Preset, out: str | Path, *, command: str) -> Path:
     """
     space, data = open_space(preset), open_data(preset)
     check_pictures(preset, space, data)
+    space = space.whole if isinstance(space, TiedSpace) else space  # the weights are of all sub-networks
     recipe = Recipe(**preset.training.model_dump())
     info = {"command": command, "dataset": data.name, "source": data.source}
     net = train_supernet(

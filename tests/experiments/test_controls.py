@@ -78,6 +78,12 @@ def test_pairs_are_equal_in_top1(found):
             assert (rates.max() - rates.min() < 1).all(), (beside, training)
 
 
+def test_one_network_trained_twice_stands_beside_sub_networks_of_either_training(found):
+    twice = found.pairs[(found.pairs["beside"] == "same network") & (found.pairs["kind"] == "one training")]
+    assert list(zip(twice["training"], twice["partner"], strict=True)) == [(0, 1), (0, 2), (1, 2)]
+    assert (twice["pairs"] > controls.DRAWN).all()  # of two super-networks
+
+
 def test_what_pairs_share_lowers_their_flips_in_that_order(found):
     kinds = found.kinds().set_index(["beside", "kind"])["nfr_pct"]
     beside = kinds["independent"]
@@ -90,7 +96,9 @@ def test_steps_add_up(found):
     steps = found.steps().set_index("step")
     total = steps["nfr_fall_pct"]["a common teacher"] + steps["nfr_fall_pct"]["weights, recipe and order"]
     assert total == pytest.approx(steps["nfr_fall_pct"]["all together"], abs=1e-4)
-    assert steps["share_pct"]["all together"] == pytest.approx(100)
+    (claim,) = controls.control_claims(found)
+    assert claim["value"] == pytest.approx(-steps["nfr_fall_pct"]["all together"]) and claim["inside"]
+    assert claim["claim"] == controls.EQUAL_TOP1 and claim["trainings"] == 3
     assert (steps["trainings"] == 3).all() and (steps["nfr_fall_pct"] > 0).all()
     assert (steps["nfr_fall_low_pct"] < steps["nfr_fall_pct"]).all()
 

@@ -77,6 +77,29 @@ def test_searches_within_trainings_are_covered_too(trainings, spread):
     assert 0.9 <= covered(means) <= 0.985
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("common", [0.0, 0.06])
+def test_what_seeds_have_in_common_is_covered(common):
+    """Seeds that are the same in every training: without them the interval would be too narrow."""
+    rng, found = np.random.default_rng(int(1000 * common)), {True: [], False: []}
+    trainings, seeds = (axis.ravel() for axis in np.indices((4, 10)))
+    for _ in range(500):
+        rows = differences(rng, 4, 0.002, 0.5, 300)[trainings]
+        rows = rows + rng.normal(0, common, 10)[seeds, None] + rng.normal(0, 0.004, (40, 1))
+        for told in found:
+            found[told].append(crossed_mean(rows, trainings, seeds if told else None))
+    assert 0.9 <= covered(found[True]) <= 0.995
+    assert common == 0 or covered(found[False]) < 0.88
+
+
+def test_seeds_that_are_not_in_every_training_are_left_out():
+    values, trainings = np.random.default_rng(0).normal(size=(5, 50)), np.array([0, 0, 1, 1, 1])
+    plain = crossed_mean(values, trainings)
+    assert crossed_mean(values, trainings, np.array([0, 1, 0, 1, 2])) == plain
+    grid = np.repeat([0, 1], 2), np.tile([0, 1], 2)
+    assert crossed_mean(values[:4], *grid).error >= crossed_mean(values[:4], grid[0]).error
+
+
 def test_an_interval_that_takes_searches_for_trainings_would_miss_the_truth():
     """The simulation can fail: searches of three trainings say little of other trainings."""
     rng = np.random.default_rng(0)
