@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -204,7 +205,8 @@ def platforms(bench: Workbench) -> pd.DataFrame:
 
     A platform's budget is half way, in ratios, from the reference to the largest network: the geometric mean
     of their costs, for the first repetition's reference. Columns: platform, budget and cost (mean of the
-    found networks, both in ``unit``), and those of :meth:`Comparison.means`.
+    found networks, both in ``unit``), those of :meth:`Comparison.means`, and, of R2 + CAS, nfr_change_pct and
+    top1_change_pct: its paired differences from R0, with intervals.
     """
     parts, base = [], reference_group(bench)
     first = reference(repetitions(bench)[0])
@@ -214,7 +216,10 @@ def platforms(bench: Workbench) -> pd.DataFrame:
         found = {design: targets(bench, design, budget=budget, cost=platform) for design in BOTH}
         named = Path(platform).stem if is_recorded(platform) else platform
         groups = [group(f"{d}, {named}", d, archs) for d, archs in found.items()]
-        table = Comparison(base, tuple(groups)).means()
+        compared = Comparison(base, tuple(groups))
+        table, change = compared.means(), compared.differences([("R2+CAS", "R0")]).iloc[0]
+        for rate, end in product(("nfr", "top1"), ("pct", "low_pct", "high_pct")):
+            table.loc[table["design"] == "R2+CAS", f"{rate}_change_{end}"] = change[f"{rate}_{end}"]
         cost = bench.cost(platform)  # with what the searches have measured
         every = [[bench.space.parse(arch) for arch in g.networks["arch"]] for g in (base, *groups)]
         costs = [np.mean([cost(arch) for arch in archs]) / scale for archs in every]

@@ -16,7 +16,7 @@ PLATFORMS = {"params": "parameters", "latency": "latency", "note10": "Note10 lat
 VERDICTS = {
     "holds": {"marker": "o", "hollow": False},
     "does not hold": {"marker": "X", "hollow": False},
-    "no effect": {"marker": "o", "hollow": True},
+    "no effect": {"marker": "o", "hollow": True},  # … larger than what is said
     "undecided": {"marker": "s", "hollow": True},
     "one training": {"marker": "^", "hollow": True},
 }
@@ -162,7 +162,8 @@ def claims(recorded: Mapping[str, pd.DataFrame], titles: Mapping[int, str] | Non
         face = "white" if look["hollow"] else "#666666"
         style = {"color": "#666666", "mfc": face, "marker": look["marker"], "ls": ""}
         keys.append(Line2D([], [], label=verdict, **style))
-    legend_below(figure, "estimate and 95 % interval", ncols=4, handles=keys)
+    title = "estimate and 95 % interval; the bar is 0, but −0.3 for claim 4, and ± 0.2 for claim 2"
+    legend_below(figure, title, ncols=4, handles=keys)
     return figure
 
 

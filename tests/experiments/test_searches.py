@@ -80,6 +80,10 @@ def test_platforms_have_budgets_of_their_own(wide):
     table = experiments.platforms(wide)
     assert table["platform"].tolist() == ["params"] * 3 + ["latency"] * 3
     assert table["unit"].tolist() == ["M"] * 3 + ["ms"] * 3
+    nfr = table.pivot(index="platform", columns="design", values="nfr_pct")
+    change = table.set_index(["platform", "design"])["nfr_change_pct"].unstack()
+    assert change["R2+CAS"].tolist() == pytest.approx((nfr["R2+CAS"] - nfr["R0"]).tolist())
+    assert change[["R0", "reference"]].isna().all(axis=None)
     assert (table["cost"] <= table["budget"] * (1 + 1e-9)).all()
 
 
