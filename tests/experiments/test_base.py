@@ -147,7 +147,7 @@ def test_verdicts_need_trainings_and_a_p_that_stands_the_correction():
         test("wrong way", 1, 0.1),
         test("alone", -1, 0.1, keys=KEYS[:2]),
         test("weak", -1, 0.45),
-        test("small", -0.02, 0.1),
+        test("small", -0.02, 0.03),
         test("wide", 0.01, 0.4),
         test("other bar", -0.25, 0.1, above=-0.3),
         test("beside", -1, 0.45, primary=False),
@@ -158,7 +158,7 @@ def test_verdicts_need_trainings_and_a_p_that_stands_the_correction():
         "wrong way": "does not hold",
         "alone": "one training",
         "weak": "undecided",  # p is 0.026, and seven tests were made
-        "small": "no effect larger than 0.22",
+        "small": "no effect larger than 0.079",
         "wide": "undecided",
         "other bar": "undecided",
         "beside": "holds",  # of its kind it is the only one
