@@ -92,7 +92,8 @@ def crossed_mean(
     averaged before: its variance is in that of the trainings' means. Seeds that are the same in all trainings
     (the images that they search on, the random choices) have something in common, too: where it can be told
     from chance, its variance is added, that of the seeds' means less what the cells of trainings and seeds
-    would give them. A paired comparison is this mean of per-image differences.
+    would give them; degrees of freedom stay as they were, so that an interval can only grow. A paired
+    comparison is this mean of per-image differences.
 
     Args:
         values: (R, N), R repetitions of a protocol; or (R,), where images are not the sample.
@@ -103,10 +104,10 @@ def crossed_mean(
     >>> crossed_mean(np.array([[0, 1, 0, 1], [0, 1, 0, 0]])).value
     0.375
     """
-    values, of_seeds, common = np.asarray(values, dtype=np.float64), 0.0, 0
+    values, of_seeds = np.asarray(values, dtype=np.float64), 0.0
     if trainings is not None and len(kinds := np.unique(trainings)) > 1:
         if seeds is not None:
-            of_seeds, common = _of_seeds(values.reshape(len(values), -1).mean(1), trainings, seeds)
+            of_seeds = _of_seeds(values.reshape(len(values), -1).mean(1), trainings, seeds)
         values = np.stack([values[np.asarray(trainings) == kind].mean(0) for kind in kinds])
     rows, mean = len(values), float(values.mean())
     per_row = values.reshape(rows, -1).mean(1)
@@ -114,36 +115,31 @@ def crossed_mean(
     of_rows = sd**2 / rows
     means = tuple(per_row.tolist())
     if values.ndim == 1:
-        variance = of_rows + of_seeds
-        freedom = max(rows - 1.0, 1.0)
-        if of_seeds:
-            freedom = variance**2 / (of_rows**2 / (rows - 1) + of_seeds**2 / (common - 1))
-        return Estimate(mean, float(np.sqrt(variance)), freedom, sd, means, max(rows - 1.0, 1.0))
+        return Estimate(mean, float(np.sqrt(of_rows + of_seeds)), max(rows - 1.0, 1.0), sd, means)
     images, per_image = values.shape[1], values.mean(0)
     of_images = float(per_image.var(ddof=1)) / images
     variance, freedom = of_images, float(images - 1)
     if rows > 1:
         rest = values - per_row[:, None] - per_image + mean
         twice = float((rest**2).sum()) / ((rows - 1) * (images - 1)) / values.size
-        variance = max(of_rows + of_images - twice, of_rows, of_images) + of_seeds
+        variance = max(of_rows + of_images - twice, of_rows, of_images)
         if variance:
-            rest = of_seeds and of_seeds**2 / (common - 1)
-            freedom = variance**2 / (of_rows**2 / (rows - 1) + of_images**2 / (images - 1) + rest)
-    return Estimate(mean, float(np.sqrt(variance)), freedom, sd, means, rows - 1.0)
+            freedom = variance**2 / (of_rows**2 / (rows - 1) + of_images**2 / (images - 1))
+    return Estimate(mean, float(np.sqrt(variance + of_seeds)), freedom, sd, means, rows - 1.0)
 
 
-def _of_seeds(values: np.ndarray, trainings: np.ndarray, seeds: np.ndarray) -> tuple[float, int]:
-    """What seeds have in common adds to the variance of the mean of values (R,), and how many there are."""
+def _of_seeds(values: np.ndarray, trainings: np.ndarray, seeds: np.ndarray) -> float:
+    """What seeds have in common adds to the variance of the mean of values (R,)."""
     _, rows = np.unique(trainings, return_inverse=True)
     _, columns = np.unique(seeds, return_inverse=True)
     shape = rows.max() + 1, columns.max() + 1
     if len(values) != np.prod(shape) or shape[1] < 2:  # not every seed in every training
-        return 0.0, 0
+        return 0.0
     cells = np.empty(shape)
     cells[rows, columns] = values
     rest = cells - cells.mean(1, keepdims=True) - cells.mean(0) + cells.mean()
     by_chance = (rest**2).sum() / ((shape[0] - 1) * (shape[1] - 1)) / shape[0]
-    return max(0.0, float(cells.mean(0).var(ddof=1) - by_chance)) / shape[1], shape[1]
+    return max(0.0, float(cells.mean(0).var(ddof=1) - by_chance)) / shape[1]
 
 
 def holm(p: np.ndarray) -> np.ndarray:
