@@ -15,7 +15,7 @@ from regnas_core.data.datasets import SPLITS, Dataset
 from regnas_core.errors import CheckpointError, DataError, PresetError
 from regnas_core.evaluation import evaluator
 from regnas_core.flips import counts as flips
-from regnas_core.workbench import workbench
+from regnas_core.workbench import checks
 from regnas_core.workbench.presets import load_preset
 from regnas_core.workbench.training import train_preset
 
@@ -106,7 +106,7 @@ def test_measure_agrees_with_the_arithmetic_of_flips(bench, archs):
 def toy_data(make_bench, tmp_path, monkeypatch) -> Dataset:
     """Stands in for every data set that a preset names."""
     data = make_bench(tmp_path, SPLITS).data
-    monkeypatch.setattr(workbench, "load_dataset", lambda name, **_: replace(data, name=name))
+    monkeypatch.setattr(checks, "load_dataset", lambda name, **_: replace(data, name=name))
     return data
 
 
