@@ -15,7 +15,7 @@ from regnas_core.data.datasets import SPLITS, Dataset
 from regnas_core.errors import CheckpointError, DataError, PresetError
 from regnas_core.evaluation import evaluator
 from regnas_core.flips import counts as flips
-from regnas_core.workbench import checks
+from regnas_core.workbench import checks, workbench
 from regnas_core.workbench.presets import load_preset
 from regnas_core.workbench.training import train_preset
 
