@@ -19,13 +19,13 @@ def missing_extra(
     Args:
         error: an import of a package that is not installed.
         who: what needs it, such as "regnas reproduce".
-        extras: all that ``who`` needs; by default the one that brings the package.
+        extras: all that ``who`` needs, beside the one that brings the package.
     """
     package = (error.name or "").partition(".")[0]
     brings = _extra_of(DISTRIBUTIONS.get(package, package))
     if brings is None:
         return None
-    names = ",".join(extras or (brings,))
+    names = ",".join(dict.fromkeys((*extras, brings)))
     return MissingExtraError(
         f"{who} needs the package {package}, which is not installed. "
         f"It comes with an extra: pip install '{PROJECT}[{names}]'"

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +18,9 @@ from .errors import WriteError
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+
+PART = re.compile(r"\.[0-9a-f]{12}\.")  # how names of temporary files begin
+ABANDONED = 24 * 3600  # s
 
 
 def distinct_names(paths: Sequence[Path]) -> list[str]:
@@ -38,6 +44,7 @@ def write_atomically(path: str | Path, write: Callable[[Path], object]) -> Path:
     try:
         with _writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
+            _clear(path.parent.absolute())
             write(part)
             with part.open("rb+") as file:
                 os.fsync(file.fileno())
@@ -46,6 +53,17 @@ def write_atomically(path: str | Path, write: Callable[[Path], object]) -> Path:
         with suppress(OSError):  # a folder that is read-only, or gone
             part.unlink(missing_ok=True)
     return path
+
+
+@cache  # once a process and folder
+def _clear(folder: Path) -> None:
+    """Remove what killed writers left behind: parts that nobody has touched for a day."""
+    with os.scandir(folder) as entries:
+        parts = [entry for entry in entries if PART.match(entry.name)]
+    for part in parts:
+        with suppress(OSError):  # another process was quicker, or it is not ours to remove
+            if part.stat().st_mtime < time.time() - ABANDONED:
+                os.unlink(part)
 
 
 @contextmanager

@@ -79,6 +79,6 @@ def test_a_recorded_table_of_latencies_is_a_budget(tmp_path):
     done = run(cli.app, ["bench", "latency", "--csv", str(path), "--repeats", "1", "--set", change])
     assert done.exit_code == 0, done.output
     assert "smallest" in done.output and "largest" in done.output
-    space = get_space("mini", **options)
+    space = get_space("mini-wide", **options)
     cost = get_cost(str(path), space)
     assert cost(space.largest) > 0

@@ -43,6 +43,21 @@ def test_a_writer_that_writes_nothing_is_an_error_and_the_old_content_stays(tmp_
     assert path.read_text() == "old"
 
 
+def test_what_killed_writers_left_is_removed_after_a_day_and_nothing_else(tmp_path):
+    names = (
+        ".0123456789ab.log.csv",
+        ".ba9876543210.log.csv",
+        ".0123456789ab",
+        ".hidden.csv",
+        "0123456789ab.csv",
+    )
+    for name in names:
+        (tmp_path / name).write_text("part")
+        os.utime(tmp_path / name, (0, 0) if name != names[1] else None)
+    write_atomically(tmp_path / "log.csv", lambda part: part.write_text("whole"))
+    assert sorted(os.listdir(tmp_path)) == sorted([*names[1:], "log.csv"])
+
+
 def test_a_path_may_be_text(tmp_path):
     path = tmp_path / "new" / "note.txt"
     assert write_atomically(str(path), lambda part: part.write_text("a")) == path

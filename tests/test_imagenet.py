@@ -80,16 +80,16 @@ def test_a_preset_runs_from_pictures_to_its_table(open_bench, name):
     assert bench.data.classes == tuple(CLASSES) and "split of its own" in bench.data.source
     assert bench.images("search").images.shape == (12, 3, 32, 32) and len(bench.images("test")) == 16
     found = experiments.table2(bench)
-    table = found.by_seed()
-    assert table["model"].nunique() == 5 and len(table) == 9
+    table = found.networks()
+    assert table["model"].nunique() == 5 and len(table) == 10
     budget = np.where(table["design"] == "reference", *BUDGETS[name])
     assert (table["mmacs"] <= budget).all()
-    ref, *targets = map(bench.space.parse, [*found.reference.archs, *found["R2+CAS"].archs])
-    assert all(bench.space.contains(arch, ref) for arch in targets)
+    pairs = zip(found.reference.networks["arch"], found["R2+CAS"].networks["arch"], strict=True)
+    assert all(bench.space.contains(bench.space.parse(b), bench.space.parse(a)) for a, b in pairs)
     assert len(found.means()) == 5
     predictions = {str(path) for path in (bench.runs.parent / "predictions").rglob("*.parquet")}
     again = open_bench(name)
-    assert experiments.table2(again).by_seed().equals(table)
+    assert experiments.table2(again).networks().equals(table)
     assert {str(path) for path in (bench.runs.parent / "predictions").rglob("*.parquet")} == predictions
 
 

@@ -12,7 +12,7 @@ import torch
 from tqdm import tqdm
 
 from ..evaluation.evaluator import pick_device
-from ..experiments import reference
+from ..experiments import reference, repetitions
 from ..flips.right import negative_flips
 from ..spaces.arch import Arch
 from ..supernets.layers import apply
@@ -42,14 +42,16 @@ def racing(
         found the same network), reward_lost_pct and, on the test split, top1_change_pct and nfr_change_pct
         of what was found against what the search without racing found; and the conditions.
     """
-    ref, rows = reference(bench), []
+    settings = bench.preset.search.model_copy(update={"images_per_seed": None})  # races go by all images
+    bench = replace(bench, preset=bench.preset.model_copy(update={"search": settings}))
+    ref, rows = reference(repetitions(bench)[0]), []
     runs = range(bench.preset.seed, bench.preset.seed + seeds)
     for seed in tqdm(runs, "searches", leave=False):
         kept = {"reference": ref, "cas": cas, "seed": seed}
         plain = run_search(bench, weights, **kept)
         worth = get_score(bench, weights, ref)
         for level in levels:
-            score = get_race(bench, weights, ref, level)
+            score = get_race(bench, weights, ref, level=level)
             raced = run_search(bench, weights, **kept, score=score, label=f"{weights}-racing{level:g}")
             before, after = bench.measure([plain.best, raced.best], ref, "test").to_dict("records")
             gone, left = worth([plain.best, raced.best])

@@ -22,6 +22,7 @@ app.add_typer(bench.app, name="bench")
 UsageError = typer.BadParameter.__base__  # of click, or of the copy that typer has of it
 NEEDS = {
     "reproduce": ("search", "notebooks"),
+    "plan": ("search", "notebooks"),
     "deploy": ("search", "deploy"),
 }  # extras of a command; of others than flips, "search"
 

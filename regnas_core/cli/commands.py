@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .options import Out, Preset, Set, opened, said
+from .options import Dask, Out, Preset, Set, opened, said, shared_out
 
 app = typer.Typer(
     help="REG-NAS reproduced: families of networks with few negative flips.",
@@ -25,13 +25,35 @@ def reproduce(
     ] = None,
     changes: Set = None,
     out: Out = None,
+    dask: Dask = None,
 ) -> None:
     """Run the notebooks, and write figures, tables, provenance and an HTML report."""
     from ..reproduction.run import reproduce
     from ..workbench.presets import parse_overrides
 
+    shared_out(dask)
     report = reproduce(preset, only or [], parse_overrides(changes or []), out=out)
     typer.echo(f"Report: {report}")
+
+
+@app.command()
+def plan(
+    preset: Preset = "demo",
+    only: Annotated[list[str] | None, typer.Option(help="Only this item, as for reproduce.")] = None,
+    changes: Set = None,
+    timed: Annotated[
+        bool, typer.Option("--time/--no-time", help="Measure how fast the work goes here: about a minute.")
+    ] = True,
+) -> None:
+    """What a run needs, does and takes, before it: what is missing, networks to run, disk, hours.
+
+    Nothing need be there yet, neither images nor weights.
+    """
+    from ..reproduction import plan as planning
+    from ..workbench.presets import parse_overrides
+
+    found = planning.plan(preset, only or [], parse_overrides(changes or []), timed=timed)
+    typer.echo(planning.as_text(found))
 
 
 @app.command("train-supernet")
@@ -45,7 +67,7 @@ def train_supernet(
     """Train the preset's super-network, or go on with a killed training."""
     from ..resources import output_root
     from ..workbench.presets import load_preset, parse_overrides
-    from ..workbench.workbench import train_preset
+    from ..workbench.training import train_preset
 
     chosen = load_preset(preset, parse_overrides(changes or []))
     command = said("train-supernet", preset, changes)
@@ -68,6 +90,7 @@ def tabulate(
         typer.Option("--file", help="The table; runs/<preset>/<preset>-<training>.npz by default."),
     ] = None,
     out: Out = None,
+    dask: Dask = None,
 ) -> None:
     """Evaluate the preset's whole tied space, image by image, or go on with a killed run.
 
@@ -75,6 +98,7 @@ def tabulate(
     """
     from ..workbench.tabulation import tabulate
 
+    shared_out(dask)
     weights = [] if training is None else [f"supernet.weights=pretrained:{training}"]
     bench = opened(preset, [*(changes or []), *weights], out)
     path = file or bench.runs / f"{bench.preset.name}-{training or 0}.npz"
@@ -114,18 +138,22 @@ def search(
     ] = None,
     changes: Set = None,
     out: Out = None,
+    dask: Dask = None,
 ) -> None:
     """Search one target for a reference, and measure it on the test split."""
     from ..experiments import reference as find_reference
+    from ..experiments import repetitions
     from ..flips.report import format_table
     from ..search.rewards import parse_reward, reward_weights
     from ..workbench.protocol import run_search
 
+    shared_out(dask)
     weights = parse_reward(reward)
     cas = bool(reward_weights(weights)[1]) if cas is None else cas
     changes = [*(changes or []), *([f"search.strategy={strategy}"] if strategy else [])]
-    bench = opened(preset, changes, out)
-    ref = bench.space.parse(reference) if reference else find_reference(bench)
+    first = repetitions(opened(preset, changes, out))[0]
+    bench = first.bench
+    ref = bench.space.parse(reference) if reference else find_reference(first)
     found = run_search(
         bench, weights, reference=ref, cas=cas, cost=cost, budget=budget, seed=bench.preset.seed
     )

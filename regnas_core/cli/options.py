@@ -17,6 +17,12 @@ Set = Annotated[
 ]
 Out = Annotated[Path | None, typer.Option(help="Folder for runs/ and figures/; the checkout by default.")]
 
+Dask = Annotated[
+    str | None,
+    typer.Option(
+        help="Share the work out: to so many processes here (a GPU each), or by a scheduler's address."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")]
 Csv = Annotated[
     Path | None, typer.Option(help="Also write the table to this file, its conditions as .json beside it.")
@@ -26,6 +32,14 @@ Csv = Annotated[
 def said(command: str, preset: str, changes: list[str] | None, *more: str) -> str:
     """The command that a user gave, for provenance."""
     return shlex.join(["regnas", command, "--preset", preset, *(f"--set={c}" for c in changes or []), *more])
+
+
+def shared_out(dask: str | None) -> None:
+    """Let workbenches share their work out, if it was asked for."""
+    if dask is not None:
+        from ..workbench.cluster import use_cluster
+
+        use_cluster(dask)
 
 
 def opened(preset: str, changes: list[str] | None, out: Path | None):

@@ -51,6 +51,7 @@ class Dataset:
         mean, std: of each channel over the training pictures, in [0, 1].
         size: side of the pictures in pixels.
         source: where the pictures come from, in words, without paths of this machine.
+        counts: pictures of each split, known without decoding them (those that turn out broken included).
         train: pictures that weights are trained on.
         calibration: pictures that BatchNorm statistics are measured on.
         search: pictures that the search scores architectures on; never trained on.
@@ -64,6 +65,7 @@ class Dataset:
     size: int
     source: str
     open_split: Callable[[str], ImageSet] = field(repr=False)
+    counts: Mapping[str, int] = field(default_factory=dict, repr=False)
 
     train = cached_property(lambda self: self.open_split("train"))
     calibration = cached_property(lambda self: self.open_split("calibration"))
@@ -146,6 +148,10 @@ def _limits(limit: int | Mapping[str, int | None] | None) -> dict[str, int | Non
     return limits
 
 
+def _counts(indices: Mapping, limits: Mapping) -> dict[str, int]:
+    return {split: len(indices[split][: limits.get(split)]) for split in SPLITS}
+
+
 def _from_arrays(
     split: str, *, name: str, classes, images: Mapping, labels: Mapping, indices: Mapping, limits: Mapping
 ) -> ImageSet:
@@ -171,7 +177,8 @@ def _open_glyphs(root: Path, limits: dict) -> Dataset:
         limits=limits,
     )
     origin = f"computed, seed {split.info['seed']}"
-    return Dataset("glyphs", glyphs.CLASSES, *NORMALISATION["glyphs"], _native_size("glyphs"), origin, opener)
+    view = *NORMALISATION["glyphs"], _native_size("glyphs")
+    return Dataset("glyphs", glyphs.CLASSES, *view, origin, opener, _counts(split.indices, limits))
 
 
 def _glyph_pool(root: Path, expected: str) -> np.ndarray:
@@ -212,7 +219,8 @@ def _open_benchmark(name: str, root: Path, limits: dict, sizes, seed: int, downl
         limits=limits,
     )
     origin = source.origin.replace(str(root), "REGNAS_DATA")
-    return Dataset(name, source.classes, *NORMALISATION[name], _native_size(name), origin, opener)
+    view = *NORMALISATION[name], _native_size(name)
+    return Dataset(name, source.classes, *view, origin, opener, _counts(indices, limits))
 
 
 def _cut(train_labels: np.ndarray, test_labels: np.ndarray, sizes: Mapping | None, seed: int) -> dict:
@@ -264,7 +272,8 @@ def _open_tree(name, path, root: Path, view: dict, limits: dict, sizes, seed: in
         limits=limits,
         decode=partial(decode, cache=sources.cache_root(root), **view),
     )
-    return Dataset(name, trees["train"].classes, *NORMALISATION[name], view["size"], origin, opener)
+    classes, counts = trees["train"].classes, _counts(indices, limits)
+    return Dataset(name, classes, *NORMALISATION[name], view["size"], origin, opener, counts)
 
 
 def _from_trees(

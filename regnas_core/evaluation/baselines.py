@@ -124,6 +124,11 @@ def load_baseline(name: str, weights: str | Path = "pretrained") -> Baseline:
     )
 
 
+def baseline_path(name: str) -> Path:
+    """Where torchvision's weights are kept, whether they are there yet or not."""
+    return data_root() / "baselines" / check_baseline(name).url.rpartition("/")[2]
+
+
 def published_file(name: str) -> Path:
     """Path of torchvision's weights, downloaded if the file is not there or has another checksum.
 
@@ -131,8 +136,7 @@ def published_file(name: str) -> Path:
         RegnasError: unknown name.
         CheckpointError: it cannot be had, with how to fetch it by hand.
     """
-    url = check_baseline(name).url
-    path = data_root() / "baselines" / url.rpartition("/")[2]
+    url, path = check_baseline(name).url, baseline_path(name)
     checksum = path.stem.rpartition("-")[2]  # the first digits of its SHA-256
     there = path.is_file()
     if there and sha256(path).startswith(checksum):

@@ -4,10 +4,24 @@ One function an item; beside them the claims with their verdicts, and the paper'
 know how they are drawn.
 """
 
-from .base import DESIGNS, judge, model_name, reference, seeds, sweep_seeds, targets, uniform
-from .claims import CLAIMS, claims, side_by_side
+from .base import (
+    DESIGNS,
+    SIZES,
+    Repetition,
+    decided,
+    firsts,
+    judge,
+    model_name,
+    reference,
+    repetitions,
+    target,
+    targets,
+    uniform,
+)
+from .claims import CLAIMS, claims, named, side_by_side
 from .comparison import Comparison, Group
-from .family import Family, families, family_claims, family_pairs, fig1
+from .controls import Controls
+from .family import Family, families, family_claims, family_pairs, fig1, imagenet_family
 from .recipe import fig3
 from .searches import (
     appendix_b,
@@ -15,28 +29,44 @@ from .searches import (
     fig5a,
     fig5a_claims,
     fig5b,
-    fig5b_claims,
+    gap_claim,
     platforms,
     supernet_claims,
     supernets,
     sweep,
+    sweep_claims,
     sweep_differences,
 )
-from .space import appendix_a, appendix_a_claims, fig4a, fig4a_claims, fig4b, fig4b_choices
-from .strategies import PAIRS, parts, table1, table1_claims, table2, table2_claims, table3, table3_claims
+from .space import Clouds, appendix_a, appendix_a_claims, fig4a, fig4a_claims, fig4b, fig4b_choices
+from .strategies import (
+    PAIRS,
+    parts,
+    table1,
+    table1_claims,
+    table2,
+    table2_claims,
+    table3,
+    table3_claims,
+    titled,
+)
 
 __all__ = [
     "CLAIMS",
     "DESIGNS",
     "PAIRS",
+    "SIZES",
+    "Clouds",
     "Comparison",
+    "Controls",
     "Family",
     "Group",
+    "Repetition",
     "appendix_a",
     "appendix_a_claims",
     "appendix_b",
     "appendix_c",
     "claims",
+    "decided",
     "families",
     "family_claims",
     "family_pairs",
@@ -49,25 +79,30 @@ __all__ = [
     "fig5a",
     "fig5a_claims",
     "fig5b",
-    "fig5b_claims",
+    "firsts",
+    "gap_claim",
+    "imagenet_family",
     "judge",
     "model_name",
+    "named",
     "parts",
     "platforms",
     "reference",
-    "seeds",
+    "repetitions",
     "side_by_side",
     "supernet_claims",
     "supernets",
     "sweep",
+    "sweep_claims",
     "sweep_differences",
-    "sweep_seeds",
     "table1",
     "table1_claims",
     "table2",
     "table2_claims",
     "table3",
     "table3_claims",
+    "target",
     "targets",
+    "titled",
     "uniform",
 ]

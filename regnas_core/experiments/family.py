@@ -2,42 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
-from ..flips.intervals import Mean, mean_over_seeds
-from ..flips.right import negative_flips, orient_right
+from ..errors import InfeasibleError
+from ..flips.examples import load_example
+from ..flips.intervals import rate_interval
+from ..flips.right import Right, flips_between
 from ..spaces.arch import Arch
-from ..workbench.protocol import run_search
-from ..workbench.trained import Job, job_predictions
+from ..workbench.trained import Job
 from ..workbench.workbench import Workbench
-from .base import Effect, judge, once, percent, reference, sweep_seeds, targets, uniform
-from .comparison import Group, group
-from .strategies import objectives
+from .base import (
+    Repetition,
+    judge,
+    percent,
+    points,
+    reference,
+    repeated,
+    repetitions,
+    target,
+    targets,
+)
+from .comparison import Group, Key, estimate, group, published
+from .strategies import independent_jobs, published_networks, trained
 
 REGNAS, CHAIN, ACCURACY, INDEPENDENT = "REG-NAS", "REG-NAS, each against its predecessor", "R0", "independent"
 
 
 @dataclass(frozen=True, eq=False)
 class Family:
-    """Networks of ascending size, each as a group with one network a seed.
+    """Networks of ascending size, each as a group with one network a repetition.
 
     Attributes:
         name: what the family is.
-        members: M groups, of as many seeds each.
+        members: M groups.
     """
 
     name: str
     members: tuple[Group, ...]
 
     def pairs(self) -> pd.DataFrame:
-        """One row a pair: small, large, their Top-1, and NFR with its interval over seeds and images.
+        """One row a pair: small, large, their Top-1, and NFR with its interval over trainings and images.
 
-        In every pair, and for every seed, the network with the lower Top-1 is φ1 (Sec. 3.1).
+        In every pair, and for every repetition, the network with the lower Top-1 is φ1 (Sec. 3.1).
         """
         rows = []
         for a, b in combinations(range(len(self.members)), 2):
@@ -50,57 +62,52 @@ class Family:
                     "steps_apart": b - a,
                     "small_top1_pct": 100 * small.right.mean(),
                     "large_top1_pct": 100 * large.right.mean(),
-                    **percent(
-                        "nfr", mean_over_seeds(negative_flips(*orient_right(small.right, large.right)))
-                    ),
+                    **percent("nfr", estimate(self.flips(a, b), self.keys), rate=True),
                 }
             )
         return pd.DataFrame(rows)
 
+    @cached_property
+    def keys(self) -> list[Key]:
+        """Repetitions (training, seed) of which all members are there."""
+        common = set.intersection(*(set(member.keys) for member in self.members))
+        return [key for key in self.members[0].keys if key in common]
+
+    def flips(self, a: int, b: int, keys: Sequence[Key] | None = None) -> Right:
+        """Negative flips of a pair of members: bool (R, N)."""
+        keys = self.keys if keys is None else keys
+        return flips_between(self.members[a].of(keys), self.members[b].of(keys))
+
+    def rate(self, pairs: Iterable[tuple[int, int]], keys: Sequence[Key]) -> np.ndarray:
+        """Mean flips of pairs, image by image: (R, N)."""
+        return np.mean([self.flips(*pair, keys) for pair in pairs], axis=0, dtype=np.float32)
+
 
 def regnas_family(bench: Workbench, budgets: Sequence[float], design: str = "R2+CAS") -> Family:
     """The reference, and for each budget what searches with a design find against that one reference."""
-    ref, chosen = reference(bench), sweep_seeds(bench)
-    members = [_named(bench, [ref] * len(chosen), chosen)]
-    for budget in budgets:
-        members.append(_named(bench, targets(bench, ref, design, budget=budget, seeds=chosen), chosen))
+    members = [_named(repeated(bench, reference))]
+    members += [_named(targets(bench, design, budget=budget)) for budget in budgets]
     return Family(REGNAS if design == "R2+CAS" else design, tuple(members))
 
 
 def chain_family(bench: Workbench, budgets: Sequence[float]) -> Family:
     """The same budgets, but each member is searched against, and contains, its predecessor."""
-    chosen = sweep_seeds(bench)
-    rows = [[reference(bench)] for _ in chosen]
-    for budget in budgets:
-        for row, seed in zip(rows, chosen, strict=True):
-            label = f"chain{len(row)}"
-            found = run_search(
-                bench, "R2", reference=row[-1], cas=True, budget=budget, seed=seed, label=label
-            )
-            row.append(found.best)
-    return Family(CHAIN, tuple(_named(bench, archs, chosen) for archs in zip(*rows, strict=True)))
+    members = [repeated(bench, reference)]
+    for number, budget in enumerate(budgets, 1):
+        last = members[-1]
+
+        def follow(rep: Repetition, last=last, budget=budget, number=number) -> Arch:
+            if rep not in last:
+                raise InfeasibleError("A chain ends where it has no next member.")
+            return target(rep, "R2+CAS", reference=last[rep], budget=budget, label=f"chain{number}")
+
+        members.append(repeated(bench, follow))
+    return Family(CHAIN, tuple(map(_named, members)))
 
 
-def _named(bench: Workbench, archs: Sequence[Arch], chosen: Sequence[int]) -> Group:
-    size = np.mean([bench.space.macs(arch) for arch in archs]) / 1e6
-    return group(bench, f"{size:.3g}M", "member", archs, chosen)
-
-
-def independent_jobs(bench: Workbench, budgets: Sequence[float]) -> list[list[Job]]:
-    """Uniform networks that fill the budgets, trained independently: members, and for each its seeds.
-
-    No two networks start from the same weights.
-    """
-    given, objective = bench.preset.networks, objectives(bench)[INDEPENDENT]
-    search = bench.preset.search
-    places = sorted({search.reference_mmacs, search.target_mmacs, *search.sweep, *budgets})
-    return [
-        [
-            Job(arch, 1000 * (places.index(budget) + 1) + seed, objective, "scratch", given.epochs, given.lr)
-            for seed in range(bench.preset.sweep_seeds)
-        ]
-        for budget, arch in ((budget, uniform(bench.space, budget * 1e6)) for budget in budgets)
-    ]
+def _named(found: Mapping[Repetition, Arch]) -> Group:
+    size = np.mean([rep.bench.space.macs(arch) for rep, arch in found.items()]) / 1e6
+    return group(f"{size:.3g}M", "member", found)
 
 
 def independent_family(bench: Workbench, budgets: Sequence[float]) -> Family:
@@ -108,28 +115,55 @@ def independent_family(bench: Workbench, budgets: Sequence[float]) -> Family:
 
     With ``networks.published`` in the preset they are torchvision's, whatever the budgets.
     """
-    if bench.preset.networks.published:
-        return _published(bench)
-    labels, members = bench.images("test").labels, []
-    for jobs in independent_jobs(bench, budgets):
-        archs, right = [job.arch for job in jobs], job_predictions(bench, jobs) == labels
-        name = f"{bench.space.macs(archs[0]) / 1e6:.3g}M"
-        members.append(group(bench, name, "member", archs, [job.seed for job in jobs], right))
+    if names := bench.preset.networks.published:
+        rows, right = published_networks(bench, names)
+        beside = repetitions(bench)
+        members = [published("member", row, one, beside) for row, one in zip(rows, right, strict=True)]
+    else:
+        members = [
+            trained(f"{bench.space.macs(_arch(jobs)) / 1e6:.3g}M", "member", jobs, every_seed=True)
+            for jobs in independent_jobs(bench, budgets)
+        ]
     return Family(INDEPENDENT, tuple(members))
 
 
-def _published(bench: Workbench) -> Family:
-    from ..evaluation.baselines import load_baseline
-    from ..workbench.baselines import baseline_predictions
+def _arch(jobs: Mapping[Repetition, Job]) -> Arch:
+    return next(iter(jobs.values())).arch
 
-    names = bench.preset.networks.published
-    right = baseline_predictions(bench, names) == bench.images("test").labels
-    members = []
-    for name, row in zip(names, right, strict=True):
-        baseline = load_baseline(name)
-        size = np.array([baseline.mmacs]), np.array([baseline.params])
-        members.append(Group(name, "member", [name], *size, row[np.newaxis], [0]))
-    return Family(INDEPENDENT, tuple(members))
+
+LITE = ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2")
+
+
+def imagenet_family(names: Sequence[str] = LITE) -> pd.DataFrame:
+    """Fig. 1a on ImageNet, for real: all pairs of published networks that were trained independently.
+
+    Args:
+        names: columns of :func:`regnas_core.flips.load_example`; by default EfficientNet-Lite's.
+
+    Returns:
+        The columns of :meth:`Family.pairs`, and images. These networks were trained once: intervals are of
+        images alone (Wilson).
+    """
+    example, rows = load_example("imagenet"), []
+    right = {name: (example[name] == example["label"]).to_numpy() for name in names}
+    for small, large in combinations(names, 2):
+        flips = flips_between(right[small][np.newaxis], right[large][np.newaxis])
+        low, high = rate_interval(int(flips.sum()), flips.size)
+        rows.append(
+            {
+                "family": "independent, ImageNet",
+                "small": small,
+                "large": large,
+                "steps_apart": names.index(large) - names.index(small),
+                "small_top1_pct": 100 * right[small].mean(),
+                "large_top1_pct": 100 * right[large].mean(),
+                "nfr_pct": 100 * flips.mean(),
+                "nfr_low_pct": 100 * low,
+                "nfr_high_pct": 100 * high,
+                "images": flips.size,
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def three_budgets(bench: Workbench) -> list[float]:
@@ -162,50 +196,26 @@ def family_pairs(found: Sequence[Family]) -> pd.DataFrame:
     return pd.concat([family.pairs() for family in found], ignore_index=True)
 
 
-def family_claims(found: Sequence[Family]) -> pd.DataFrame:
-    """Claim 7: between targets that were never compared in a search, NFR is as low as against the reference.
-
-    Differences are paired over images where families have the same members' seeds.
-    """
+def family_claims(found: Sequence[Family]) -> list[dict]:
+    """Claim 7: between targets, which no search compares, NFR is as low as against the reference."""
     by_name = {family.name: family for family in found}
     one, rows = by_name[REGNAS], []
+    targets_only = list(combinations(range(1, len(one.members)), 2))
     for other in (ACCURACY, INDEPENDENT):
-        if other in by_name and len(by_name[other].members) == len(one.members):
-            rows.append(
-                judge(
-                    f"Among its targets, REG-NAS has a lower NFR than {other}{once(one.members[0].seeds)}",
-                    _among_targets(one, by_name[other]),
-                    below=0,
-                )
-            )
-    pairs = {pair: _pair_flips(one, *pair) for pair in combinations(range(len(one.members)), 2)}
-    worst = {
-        first: max((flips for (a, _), flips in pairs.items() if (a == 0) == first), key=np.mean)
-        for first in (True, False)
-    }
-    rows.append(
-        judge(
-            "The worst pair among targets has less NFR than the worst against the reference",
-            _points(mean_over_seeds(worst[False].astype(float) - worst[True])),
-            below=0,
+        family = by_name.get(other)
+        if family is None or len(family.members) != len(one.members) or not targets_only:
+            continue
+        keys = [key for key in one.keys if key in set(family.keys)]
+        claim = f"Among its targets, REG-NAS has a lower NFR than {other}"
+        rows.append(_claim(claim, one.rate(targets_only, keys) - family.rate(targets_only, keys), keys))
+    if targets_only:
+        with_reference = [(0, member) for member in range(1, len(one.members))]
+        change = one.rate(targets_only, one.keys) - one.rate(with_reference, one.keys)
+        rows.append(
+            _claim("Pairs of targets have a lower NFR than pairs with the reference", change, one.keys)
         )
-    )
-    return pd.DataFrame(rows)
+    return rows
 
 
-def _among_targets(a: Family, b: Family) -> Effect:
-    """Mean NFR of the pairs without the smallest member, first family minus second, with its interval."""
-    differences = []
-    for x, y in combinations(range(1, len(a.members)), 2):
-        ours, theirs = _pair_flips(a, x, y), _pair_flips(b, x, y)
-        few = min(len(ours), len(theirs))
-        differences.append(ours[:few].astype(float) - theirs[:few])
-    return _points(mean_over_seeds(np.mean(differences, 0)))
-
-
-def _pair_flips(family: Family, a: int, b: int) -> np.ndarray:
-    return negative_flips(*orient_right(family.members[a].right, family.members[b].right))
-
-
-def _points(mean: Mean) -> Effect:
-    return Effect(100 * mean.mean, 100 * mean.low, 100 * mean.high, mean.p)
+def _claim(claim: str, change: np.ndarray, keys: Sequence[Key]) -> dict:
+    return judge(7, claim, points(estimate(change, keys)), keys, below=0)

@@ -37,6 +37,10 @@ class Laptop:
         self.predict = load_predictor(self.space)
         self.latency: Cost = note10(self.space)
 
+    def predict_genes(self, archs: Sequence[Arch]) -> np.ndarray:
+        """The same for the genes of architectures of any width, at 224 pixels."""
+        return self.predict([self.space.arch(ks=a.ks, e=a.e, d=a.d, r=224) for a in archs])
+
     def reference(self, seed: int = 0) -> Arch:
         """The most accurate architecture within 150 million MACs, as predicted (reward R0)."""
         return evolve(self.space, self.predict, seed=seed, max_cost=REFERENCE_MMACS * 1e6).best

@@ -6,6 +6,8 @@ arXiv 2209.13740); all on ImageNet, means of three seeds but for the references.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pandas as pd
 
 _COLUMNS = ["space", "design", "model", "mmacs", "top1_pct", "nfr_pct"]
@@ -42,9 +44,19 @@ TABLE2 = pd.DataFrame(
     ],
     columns=_COLUMNS,
 )
-FAMILIES_NFR_PCT = {"independent (RegNets)": (4.3, 4.8), "REG-NAS": (1.9, 2.3)}  # Fig. 1: least and most
 
 
 def part(table: pd.DataFrame, which: str) -> pd.DataFrame:
     """Part ``"a"`` (OFA MobileNet-V3) or ``"b"`` (OFA ResNet-50) of a table."""
     return table[table["space"] == {"a": _MB, "b": _RN}[which]].reset_index(drop=True)
+
+
+def differences(table: pd.DataFrame, pairs: Iterable[tuple[str, str]]) -> pd.DataFrame:
+    """First minus second of designs, in both spaces: space, comparison, nfr_pct, top1_pct (points)."""
+    rows = []
+    for space, part_rows in table.groupby("space", sort=False):
+        rates = part_rows.set_index("design")[["nfr_pct", "top1_pct"]].astype(float)
+        for a, b in pairs:
+            if {a, b} <= {*rates.index}:
+                rows.append({"space": space, "comparison": f"{a} − {b}", **(rates.loc[a] - rates.loc[b])})
+    return pd.DataFrame(rows)

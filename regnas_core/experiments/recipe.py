@@ -8,7 +8,7 @@ from ..spaces.arch import Arch
 from ..spaces.space import Space
 from ..spaces.steps import Conv, Residual
 from ..workbench.workbench import Workbench
-from .base import reference, targets
+from .base import reference, repetitions, target
 
 
 def fig3(bench: Workbench) -> pd.DataFrame:
@@ -20,10 +20,11 @@ def fig3(bench: Workbench) -> pd.DataFrame:
     of the largest network's), and reference_kernel, reference_channels (0 where the reference has no such
     layer); weights, reference_weights and shared_weights are the panel's N(W_a), N(W_r), N(W_a ∩ W_r).
     """
-    ref, space = reference(bench), bench.space
+    first, space = repetitions(bench)[0], bench.space
+    ref = reference(first)
     rules = dict.fromkeys(gene.rule for gene in space.genes if gene.rule)
     grown = {rule: _grow(space, ref, rule) for rule in ("layers", "channels", "kernels") if rule in rules}
-    grown["all"] = targets(bench, ref, "R2+CAS")[0]
+    grown["all"] = target(first, "R2+CAS")
     return pd.concat(
         [_layers(space, ref, arch).assign(panel=panel) for panel, arch in grown.items()], ignore_index=True
     )

@@ -2,118 +2,138 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from ..costs.cost import is_recorded, unit
+from ..flips.right import flips_between
 from ..workbench.protocol import run_search
 from ..workbench.workbench import Workbench
-from .base import DESIGNS, judge, once, paired, pearson, reference, seeds, sweep_seeds, targets
-from .comparison import Comparison, group, row
-from .strategies import reference_group, table2
+from .base import DESIGNS, SIZES, Repetition, correlation, judge, reference, repetitions, targets
+from .comparison import Comparison, estimate, group
+from .strategies import less_nfr, little_top1, reference_group, table2
+
+BOTH = ("R0", "R2+CAS")
 
 
 # ── Fig. 5a: generation by generation ────────────────────────────────────────────────────────────
 def fig5a(bench: Workbench) -> pd.DataFrame:
-    """Fig. 5a: the best architecture so far, generation by generation, for R2 and R2 + CAS (search split).
+    """Fig. 5a: the best architecture so far, generation by generation, for R2 and R2 + CAS.
 
-    One row a (design, seed, generation): evaluated (architectures so far), reward_pct, top1_pct, nfr_pct.
+    One row a (design, training, seed, generation): evaluated (architectures so far), reward_pct (on the
+    search images, by which the best is chosen), top1_pct, nfr_pct (test split). A search that ended early
+    stays where it was.
     """
-    ref, parts = reference(bench), []
-    for design in ("R2", "R2+CAS"):
-        weights, cas = DESIGNS[design]
-        for seed in seeds(bench):
-            log = run_search(bench, weights, reference=ref, cas=cas, seed=seed).log
-            best = log["score"].cummax().eq(log["score"])  # where the best so far was found
-            course = log.where(best)[["score", "top1_pct", "nfr_pct"]].ffill()
-            course = course.groupby(log["generation"]).last()
+    parts, last = [], bench.preset.search.generations
+    for rep in repetitions(bench):
+        for design in ("R2", "R2+CAS"):
+            weights, cas = DESIGNS[design]
+            log = run_search(rep.bench, weights, reference=reference(rep), cas=cas, seed=rep.seed).log
+            new = log["score"] > log["score"].cummax().shift(fill_value=-np.inf)  # of equals the first stays
+            course = log.where(new)[["score", "arch"]].ffill()
+            course = course.assign(evaluated=np.arange(1, len(log) + 1)).groupby(log["generation"]).last()
+            course = course.reindex(range(1, last + 1)).ffill()
+            top1, nfr = _tested(rep, course["arch"])
             parts.append(
                 pd.DataFrame(
                     {
                         "design": design,
-                        "seed": seed,
+                        "training": rep.training,
+                        "seed": rep.seed,
                         "generation": course.index,
-                        "evaluated": log.groupby("generation").size().cumsum().to_numpy(),
+                        "evaluated": course["evaluated"].astype(int).to_numpy(),
                         "reward_pct": 100 * course["score"].to_numpy(),
-                        "top1_pct": course["top1_pct"].to_numpy(),
-                        "nfr_pct": course["nfr_pct"].to_numpy(),
+                        "top1_pct": 100 * top1,
+                        "nfr_pct": 100 * nfr,
                     }
                 )
             )
     return pd.concat(parts, ignore_index=True)
 
 
-def fig5a_claims(course: pd.DataFrame) -> pd.DataFrame:
-    """Claim 5: NFR of the best so far, after a third of the generations and on average, paired over seeds."""
-    wide = course.pivot_table(index="seed", columns=["design", "generation"], values="nfr_pct").ffill(axis=1)
+def _tested(rep: Repetition, archs: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    """Top-1 and NFR against the repetition's reference of architectures, on the test split (fractions)."""
+    names = archs.unique().tolist()
+    right = rep.bench.correct([rep.bench.space.parse(name) for name in names], "test")
+    own = np.broadcast_to(rep.bench.correct([reference(rep)], "test"), right.shape)
+    rates = pd.DataFrame({"top1": right.mean(1), "nfr": flips_between(own, right).mean(1)}, index=names).loc[
+        archs
+    ]
+    return rates["top1"].to_numpy(), rates["nfr"].to_numpy()
+
+
+def fig5a_claims(course: pd.DataFrame) -> list[dict]:
+    """Claim 5: NFR of the best so far, after a third of the generations and on average (points)."""
+    rates = course.pivot_table(index=["training", "seed"], columns=["design", "generation"], values="nfr_pct")
     last = int(course["generation"].max())
-    early = max(1, round(last / 3))
-    difference = wide["R2+CAS"] - wide["R2"]
-    return pd.DataFrame(
-        [
-            judge(
-                f"CAS has a lower NFR than R2 after {early} of {last} generations (points)",
-                paired(difference[early]),
-                below=0,
-            ),
-            judge("… and on average over all generations", paired(difference.mean(axis=1)), below=0),
-        ]
-    )
+    early, difference = max(1, round(last / 3)), rates["R2+CAS"] - rates["R2"]
+    keys = list(difference.index)
+    claims = {
+        f"CAS has a lower NFR than R2 after {early} of {last} generations": difference[early],
+        "CAS has a lower NFR than R2 on average over all generations": difference.mean(axis=1),
+    }
+    return [
+        judge(5, claim, estimate(values.to_numpy(), keys), keys, below=0) for claim, values in claims.items()
+    ]
 
 
 # ── Fig. 5b and the first generalisation: other budgets ──────────────────────────────────────────
-def sweep(bench: Workbench) -> dict[float, Comparison]:
-    """R0 and R2 + CAS at every budget of the sweep (``search.sweep``), against the one reference."""
-    ref = reference(bench)
-    base, chosen = reference_group(bench, ref), sweep_seeds(bench)
+Sweep = dict[tuple[str, float], Comparison]  # by sizes (a key of SIZES) and budget
+
+
+def sweep(bench: Workbench) -> Sweep:
+    """R0 and R2 + CAS at every budget of ``search.sweep``, as an upper bound and at equal size."""
     budgets = bench.preset.search.sweep or (bench.preset.search.target_mmacs,)
     return {
-        budget: Comparison(
-            base,
-            tuple(
-                group(
-                    bench,
-                    f"{design} {budget:g}",
-                    design,
-                    targets(bench, ref, design, budget=budget, seeds=chosen),
-                    chosen,
-                )
-                for design in ("R0", "R2+CAS")
-            ),
-        )
+        (sizes, budget): table2(bench, BOTH, matched=matched, budget=budget)
+        for sizes, matched in SIZES.items()
         for budget in budgets
     }
 
 
-def fig5b(found: dict[float, Comparison]) -> pd.DataFrame:
-    """Fig. 5b: one row a (budget, design), the reference first, as :meth:`Comparison.means` gives them."""
-    parts = [c.means().assign(budget=budget) for budget, c in found.items()]
-    table = pd.concat(parts, ignore_index=True).drop_duplicates(["model", "design"])
-    return table[["budget", *(c for c in table if c != "budget")]].reset_index(drop=True)
+def fig5b(found: Sweep) -> pd.DataFrame:
+    """Fig. 5b: one row a (sizes, budget, design), the reference first, as ``Comparison.means`` has them."""
+    parts = [c.means().assign(sizes=sizes, budget=budget) for (sizes, budget), c in found.items()]
+    table = pd.concat(parts, ignore_index=True)
+    table = table[(table["design"] != "reference") | ~table.duplicated(["model", "design"])]
+    return _fronted(table, ["sizes", "budget"])
 
 
-def sweep_differences(found: dict[float, Comparison]) -> pd.DataFrame:
+def sweep_differences(found: Sweep) -> pd.DataFrame:
     """R2 + CAS minus R0 at every budget, paired."""
-    parts = [c.differences([("R2+CAS", "R0")]).assign(budget=budget) for budget, c in found.items()]
-    return pd.concat(parts, ignore_index=True)
+    parts = [c.differences([("R2+CAS", "R0")]).assign(sizes=s, budget=b) for (s, b), c in found.items()]
+    return _fronted(pd.concat(parts, ignore_index=True), ["sizes", "budget"])
 
 
-def fig5b_claims(found: dict[float, Comparison]) -> pd.DataFrame:
-    """Claim 6: R2 + CAS beats R0 at every size; and a smaller gap in accuracy does not mean fewer flips."""
-    rows = [_regnas_wins(c, f" at {budget:g} M{once(c['R0'].seeds)}") for budget, c in found.items()]
-    points = pd.concat(
-        [c.by_seed().iloc[1:].assign(base=c.reference.right.mean() * 100) for c in found.values()]
-    )
-    gap, nfr = points["top1_pct"] - points["base"], points["nfr_pct"]
-    if len(points) > 3:
-        rows.append(
-            judge(
-                "NFR falls as the gap in Top-1 falls, which the paper denies (r)", pearson(gap, nfr), above=0
-            )
-        )
-    return pd.DataFrame(rows)
+def sweep_claims(found: Sweep, but: float | None = None) -> list[dict]:
+    """Claims 4 and 6 at every budget: fewer flips, at little cost in Top-1; ``but`` one, tested elsewhere."""
+    rows = []
+    for (sizes, budget), c in found.items():
+        if budget == but:
+            continue
+        where = f" at {budget:g} M" + (", equal size" if SIZES[sizes] else "")
+        rows += [less_nfr(c, "R2+CAS", "R0", where, number=6), little_top1(c, where)]
+    return rows
+
+
+def gap_claim(found: Sweep) -> list[dict]:
+    """Claim 6: over a repetition's targets, gap in Top-1 and NFR against the reference (Pearson's r)."""
+    gaps, flips = {}, {}
+    for c in found.values():
+        for g in c.groups:
+            lead = g.right.mean(1) - c.reference.of(g.keys).mean(1)
+            for key, gap, nfr in zip(g.keys, lead, c.flips(g).mean(1), strict=True):
+                gaps.setdefault(key, []).append(gap)
+                flips.setdefault(key, []).append(nfr)
+    keys = [key for key, values in gaps.items() if len(values) > 2]
+    if not keys:
+        return []
+    r = np.array([correlation(gaps[key], flips[key]) for key in keys])
+    claim = "Targets nearer to the reference in Top-1 do not flip fewer images (r not above 0.2)"
+    return [judge(6, claim, estimate(r, keys), keys, below=0.2)]
 
 
 # ── App. B: the weights of the reward ────────────────────────────────────────────────────────────
@@ -122,45 +142,42 @@ def appendix_b(bench: Workbench) -> pd.DataFrame:
 
     One row a λ: ratio (λ2 / λ1), and the columns of :meth:`Comparison.means`, on the test split.
     """
-    ref, chosen = reference(bench), sweep_seeds(bench)
     weights = {0.0: "R0", 1.0: "R2", np.inf: "R1"} | {x: (1.0, x) for x in bench.preset.search.ratios}
-    groups = []
-    for ratio in sorted(weights):
-        archs = [run_search(bench, weights[ratio], reference=ref, seed=seed).best for seed in chosen]
-        groups.append(group(bench, f"λ = {ratio:g}", f"{ratio:g}", archs, chosen))
-    table = Comparison(reference_group(bench, ref), tuple(groups)).means()
+    groups = [
+        group(f"λ = {ratio:g}", f"{ratio:g}", targets(bench, weights[ratio])) for ratio in sorted(weights)
+    ]
+    table = Comparison(reference_group(bench), tuple(groups)).means()
     return table.iloc[1:].assign(ratio=sorted(weights)).reset_index(drop=True)
 
 
 # ── App. C: relative reduction ───────────────────────────────────────────────────────────────────
-def appendix_c(bench: Workbench, found: dict[float, Comparison]) -> pd.DataFrame:
+def appendix_c(bench: Workbench, found: Sweep) -> pd.DataFrame:
     """App. C: how much R2 + CAS lowers NFR against R0, relative to it, and what it changes in Top-1.
 
-    One row a super-network's target budget (all seeds), and one a budget of the sweep: where, budget,
-    relative_reduction_pct, top1_change_pct with its interval, and within_1_pct.
+    One row a super-network's target budget, and one a budget of the sweep, for both kinds of sizes: where,
+    sizes, budget, relative_reduction_pct, nfr_change_pct and top1_change_pct with intervals, within_1_pct.
     """
+    several = {}
+    for other in (bench, *bench.companions):
+        for sizes, matched in SIZES.items():
+            place = (other.name, sizes, other.preset.search.target_mmacs)
+            several[place] = table2(other, BOTH, matched=matched)
+    several |= {(bench.name, *place): c for place, c in found.items() if (bench.name, *place) not in several}
     rows = []
-    whole = {
-        (other.name, other.preset.search.target_mmacs): table2(other, ("R0", "R2+CAS"))
-        for other in (bench, *bench.companions)
-    }
-    several = whole | {
-        (bench.name, budget): c for budget, c in found.items() if (bench.name, budget) not in whole
-    }
-    for (where, budget), c in several.items():
+    for (where, sizes, budget), c in several.items():
         difference = c.differences([("R2+CAS", "R0")]).iloc[0]
+        changes = {
+            f"{rate}_change_{end}": difference[f"{rate}_{end}"]
+            for rate in ("nfr", "top1")
+            for end in ("pct", "low_pct", "high_pct")
+        }
         rows.append(
             {
                 "where": where,
+                "sizes": sizes,
                 "budget": budget,
-                "seeds": len(c["R0"].seeds),
                 "relative_reduction_pct": -difference["relative_nfr_change_pct"],
-                "nfr_change_pct": difference["nfr_pct"],
-                "nfr_change_low_pct": difference["nfr_low_pct"],
-                "nfr_change_high_pct": difference["nfr_high_pct"],
-                "top1_change_pct": difference["top1_pct"],
-                "top1_change_low_pct": difference["top1_low_pct"],
-                "top1_change_high_pct": difference["top1_high_pct"],
+                **changes,
                 "within_1_pct": abs(difference["top1_pct"]) < 1,
             }
         )
@@ -169,48 +186,47 @@ def appendix_c(bench: Workbench, found: dict[float, Comparison]) -> pd.DataFrame
 
 # ── the other generalisations ────────────────────────────────────────────────────────────────────
 def supernets(bench: Workbench) -> pd.DataFrame:
-    """R0 and R2 + CAS in super-networks of several kinds, each against its own reference."""
-    parts = []
-    for other in (bench, *bench.companions):
-        c = table2(other, ("R0", "R2+CAS"))
-        parts.append(c.means().assign(supernet=other.name))
-    table = pd.concat(parts, ignore_index=True)
-    return table[["supernet", *(c for c in table if c != "supernet")]]
+    """R0 and R2 + CAS in super-networks of several kinds, each against its own references."""
+    parts = [table2(other, BOTH).means().assign(supernet=other.name) for other in (bench, *bench.companions)]
+    return _fronted(pd.concat(parts, ignore_index=True), ["supernet"])
 
 
-def supernet_claims(bench: Workbench) -> pd.DataFrame:
-    """Whether R2 + CAS has a lower NFR than R0 in each super-network."""
-    every = (bench, *bench.companions)
-    return pd.DataFrame([_regnas_wins(table2(other, ("R0", "R2+CAS")), f": {other.name}") for other in every])
-
-
-def _regnas_wins(found: Comparison, where: str) -> dict:
-    table = found.differences([("R2+CAS", "R0")])
-    return judge(f"R2 + CAS has a lower NFR than R0{where}", row(table, "R2+CAS − R0", "nfr"), below=0)
+def supernet_claims(bench: Workbench) -> list[dict]:
+    """Whether R2 + CAS has a lower NFR than R0 in each super-network, also at equal size."""
+    return [
+        less_nfr(table2(other, BOTH, matched=matched), "R2+CAS", "R0", f": {other.name}{named}")
+        for other in (bench, *bench.companions)
+        for matched, named in ((False, ""), (True, ", equal size"))
+    ]
 
 
 def platforms(bench: Workbench) -> pd.DataFrame:
     """R0 and R2 + CAS under budgets of platforms (``search.platforms``) in place of MACs.
 
     A platform's budget is half way, in ratios, from the reference to the largest network: the geometric mean
-    of their costs. One row a (platform, design), as :meth:`Comparison.means` gives it, with budget and cost
-    (mean over seeds) in unit.
+    of their costs, for the first repetition's reference. Columns: platform, budget and cost (mean of the
+    found networks, both in ``unit``), those of :meth:`Comparison.means`, and, of R2 + CAS, nfr_change_pct and
+    top1_change_pct: its paired differences from R0, with intervals.
     """
-    ref, chosen = reference(bench), sweep_seeds(bench)
-    parts = []
+    parts, base = [], reference_group(bench)
+    first = reference(repetitions(bench)[0])
     for platform in bench.preset.search.platforms:
         (scale, symbol), cost = unit(platform), bench.cost(platform)
-        budget = float(np.sqrt(cost(ref) * cost(bench.space.largest))) / scale
-        found = {
-            design: targets(bench, ref, design, budget=budget, cost=platform, seeds=chosen)
-            for design in ("R0", "R2+CAS")
-        }
+        budget = float(np.sqrt(cost(first) * cost(bench.space.largest))) / scale
+        found = {design: targets(bench, design, budget=budget, cost=platform) for design in BOTH}
         named = Path(platform).stem if is_recorded(platform) else platform
-        groups = [group(bench, f"{d}, {named}", d, archs, chosen) for d, archs in found.items()]
-        table = Comparison(reference_group(bench, ref), tuple(groups)).means()
+        groups = [group(f"{d}, {named}", d, archs) for d, archs in found.items()]
+        compared = Comparison(base, tuple(groups))
+        table, change = compared.means(), compared.differences([("R2+CAS", "R0")]).iloc[0]
+        for rate, end in product(("nfr", "top1"), ("pct", "low_pct", "high_pct")):
+            table.loc[table["design"] == "R2+CAS", f"{rate}_change_{end}"] = change[f"{rate}_{end}"]
         cost = bench.cost(platform)  # with what the searches have measured
-        costs = [np.mean([cost(arch) for arch in archs]) / scale for archs in ([ref], *found.values())]
+        every = [[bench.space.parse(arch) for arch in g.networks["arch"]] for g in (base, *groups)]
+        costs = [np.mean([cost(arch) for arch in archs]) / scale for archs in every]
         parts.append(table.assign(platform=named, budget=budget, cost=costs, unit=symbol))
-    table = pd.concat(parts, ignore_index=True)
-    front = ["platform", "budget", "cost", "unit"]
-    return table[[*front, *(c for c in table if c not in front)]]
+    return _fronted(pd.concat(parts, ignore_index=True), ["platform", "budget", "cost", "unit"])
+
+
+def _fronted(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    """The table with these columns first, its rows numbered anew."""
+    return table[[*columns, *(c for c in table if c not in columns)]].reset_index(drop=True)

@@ -140,7 +140,8 @@ def effect(
     effects = {}
     for name, values in found.items():
         mean = crossed_mean(100 * np.array(values))
-        parts = {"": mean.mean, "_low": mean.low, "_high": mean.high, "_p": mean.p}
+        low, high = mean.interval()
+        parts = {"": mean.value, "_low": low, "_high": high, "_p": mean.p()}
         effects |= {f"{name}_diff_pct{part}": value for part, value in parts.items()}
     return effects
 

@@ -9,20 +9,21 @@ from importlib import import_module
 from .classes import aligned, class_indices, predicted_classes
 from .compare import McNemar, compare_targets
 from .counts import FlipCounts, PerClass, flip_counts, nfr, orient, per_class_nfr, pfr, top1
-from .intervals import Bounds, Mean, mean_over_seeds, rate_interval, rate_intervals
+from .intervals import Bounds, Estimate, crossed_mean, holm, rate_interval, rate_intervals
 from .right import negative_flips, nfr_matrix, orient_right, right_nfr_matrix
 
 __all__ = [
     "Bounds",
+    "Estimate",
     "FlipCounts",
     "McNemar",
-    "Mean",
     "PerClass",
     "aligned",
     "class_indices",
     "compare_targets",
+    "crossed_mean",
     "flip_counts",
-    "mean_over_seeds",
+    "holm",
     "negative_flips",
     "nfr",
     "nfr_matrix",

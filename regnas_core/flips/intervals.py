@@ -1,12 +1,11 @@
-"""Confidence intervals: of a rate, and of means over seeds and images."""
+"""Confidence intervals: of a rate, and of means over trainings and images."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import stats
 
 from ..errors import PredictionError
 
@@ -20,18 +19,43 @@ class Bounds(NamedTuple):
     high: float
 
 
-class Mean(NamedTuple):
-    """A mean with its confidence interval, its standard deviation over seeds (nan for one), and a p-value.
+class Estimate(NamedTuple):
+    """A mean, how well it is known, and what follows from it.
 
-    ``p`` is two-sided, of the hypothesis that the mean is 0: one minus the level at which the interval would
-    end at 0. It makes sense of differences.
+    Attributes:
+        value: the mean.
+        error: its standard error; nan where nothing was repeated.
+        freedom: degrees of freedom of Student's distribution, for intervals.
+        sd: standard deviation of what was repeated: trainings, or of a single one its seeds (nan for one).
+        means: of what was repeated, one each.
+        strict: degrees of freedom for p-values; 0: the same.
     """
 
-    mean: float
-    low: float
-    high: float
-    seed_sd: float
-    p: float
+    value: float
+    error: float
+    freedom: float
+    sd: float
+    means: tuple[float, ...] = ()
+    strict: float = 0.0
+
+    def interval(self, level: float = 0.95) -> Bounds:
+        """Student's confidence interval."""
+        width = float(stats.t.ppf((1 + level) / 2, self.freedom)) * self.error
+        return Bounds(self.value - width, self.value + width)
+
+    def p(self, bar: float = 0.0) -> float:
+        """Two-sided p-value of the hypothesis that the mean is ``bar``."""
+        return float(2 * stats.t.sf(abs(self._distance(bar)), self.strict or self.freedom))
+
+    def p_within(self, bar: float) -> float:
+        """Two-sided p-value of the hypothesis that the mean is not within ± ``bar`` (two one-sided tests)."""
+        below, above, freedom = self._distance(bar), self._distance(-bar), self.strict or self.freedom
+        return float(min(1.0, 2 * max(stats.t.cdf(below, freedom), stats.t.sf(above, freedom))))
+
+    def _distance(self, bar: float) -> float:
+        """From ``bar``, in standard errors."""
+        off = self.value - bar
+        return off / self.error if self.error else np.copysign(np.inf, off) if off else 0.0
 
 
 def rate_interval(count: int, n: int, level: float = 0.95, method: Method = "wilson") -> Bounds:
@@ -53,79 +77,69 @@ def rate_intervals(counts: np.ndarray, n: int, level: float = 0.95) -> np.ndarra
     return np.array([rate_interval(int(count), n, level) for count in counts]).reshape(-1, 2)
 
 
-def mean_over_seeds(values: np.ndarray, level: float = 0.95) -> Mean:
-    """Mean of a per-image quantity over seeds and images.
-
-    Both are samples: other seeds would have found other networks, other images would have counted
-    otherwise. The half-width is √((t·s/√S)² + (z·σ/√N)²), with s the standard deviation of the seeds'
-    means, t Student's quantile for S − 1 degrees of freedom, and σ the standard deviation over images of
-    the seeds' average. A paired comparison is this mean of per-image differences.
-
-    Args:
-        values: (S, N), such as True where the target of seed s flips image i. The interval of a rate,
-            which is what booleans have, stays within [0, 1].
-        level: of the interval.
-
-    >>> mean_over_seeds(np.array([[0, 1, 0, 1], [0, 1, 0, 0]])).mean
-    0.375
-    """
-    is_rate = np.asarray(values).dtype == bool
-    values = np.atleast_2d(np.asarray(values, dtype=np.float64))
-    seeds, images = values.shape
-    per_seed, per_image = values.mean(1), values.mean(0)
-    sd = float(per_seed.std(ddof=1)) if seeds > 1 else float("nan")
-    sigma = per_image.std(ddof=1)
-
-    def half(quantile: float) -> float:
-        over_images = stats.norm.ppf(quantile) * sigma / np.sqrt(images)
-        over_seeds = stats.t.ppf(quantile, seeds - 1) * sd / np.sqrt(seeds) if seeds > 1 else 0.0
-        return float(np.hypot(over_images, over_seeds))
-
-    mean, width = float(values.mean()), half((1 + level) / 2)
-    low, high, p = mean - width, mean + width, _p_value(abs(mean), half)
-    return Mean(mean, max(low, 0.0), min(high, 1.0), sd, p) if is_rate else Mean(mean, low, high, sd, p)
-
-
-def _p_value(distance: float, half: Callable[[float], float]) -> float:
-    """Two-sided p-value of a mean at a distance from 0, from how its interval's half-width grows."""
-    extreme = 1 - 1e-12
-    if half(extreme) <= distance:  # also where nothing varies
-        return 0.0 if distance else 1.0
-    return 2 * (1 - optimize.brentq(lambda quantile: half(quantile) - distance, 0.5, extreme))
-
-
-def crossed_mean(values: np.ndarray, level: float = 0.95) -> Mean:
-    """Mean of a per-image quantity over trainings (or searches) and images, both of which are samples.
+def crossed_mean(
+    values: np.ndarray, trainings: np.ndarray | None = None, seeds: np.ndarray | None = None
+) -> Estimate:
+    """Mean of a per-image quantity over trainings and images, both of which are samples.
 
     Every training is measured on every image. So the variance of the mean is that of the trainings' means,
     plus that of the images' means, minus what both count, the variance of what is left within a cell
-    (two-way clustering: Cameron, Gelbach and Miller, J. Bus. Econ. Stat. 2011). Quantiles are Student's with
-    Satterthwaite's degrees of freedom. What is nested in a training, its references and searches, is averaged
-    before: its variance is in that of the trainings' means.
+    (two-way clustering: Cameron, Gelbach and Miller, J. Bus. Econ. Stat. 2011). Degrees of freedom of the
+    interval are Satterthwaite's, those of p-values one less than there are trainings: with few trainings,
+    which may be alike by chance, Satterthwaite's give small p-values too often (with three, below 0.001 ten
+    times as often as they should), and corrections for many tests go by these. So a p-value may be above 5 %
+    where the 95 % interval leaves the bar out. What is nested in a training, its references and searches, is
+    averaged before: its variance is in that of the trainings' means. Seeds that are the same in all trainings
+    (the images that they search on, the random choices) have something in common, too: where it can be told
+    from chance, its variance is added, that of the seeds' means less what the cells of trainings and seeds
+    would give them; degrees of freedom stay as they were, so that an interval can only grow. A paired
+    comparison is this mean of per-image differences.
 
     Args:
-        values: (S, N). Of a single training, the interval is given this one: images alone vary.
-        level: of the interval.
+        values: (R, N), R repetitions of a protocol; or (R,), where images are not the sample.
+        trainings: (R,), of which training each repetition is; by default, each has one of its own. Where all
+            are of one, the estimate is given this one: the repetitions are the sample.
+        seeds: (R,), of which seed each repetition is, if the same seeds are repeated in every training.
 
-    >>> crossed_mean(np.array([[0, 1, 0, 1], [0, 1, 0, 0]])).mean
+    >>> crossed_mean(np.array([[0, 1, 0, 1], [0, 1, 0, 0]])).value
     0.375
     """
-    values = np.atleast_2d(np.asarray(values, dtype=np.float64))
-    rows, images = values.shape
-    per_row, per_image, mean = values.mean(1), values.mean(0), float(values.mean())
+    values, of_seeds = np.asarray(values, dtype=np.float64), 0.0
+    if trainings is not None and len(kinds := np.unique(trainings)) > 1:
+        if seeds is not None:
+            of_seeds = _of_seeds(values.reshape(len(values), -1).mean(1), trainings, seeds)
+        values = np.stack([values[np.asarray(trainings) == kind].mean(0) for kind in kinds])
+    rows, mean = len(values), float(values.mean())
+    per_row = values.reshape(rows, -1).mean(1)
+    sd = float(per_row.std(ddof=1)) if rows > 1 else float("nan")
+    of_rows = sd**2 / rows
+    means = tuple(per_row.tolist())
+    if values.ndim == 1:
+        return Estimate(mean, float(np.sqrt(of_rows + of_seeds)), max(rows - 1.0, 1.0), sd, means)
+    images, per_image = values.shape[1], values.mean(0)
     of_images = float(per_image.var(ddof=1)) / images
-    sd, variance, freedom = float("nan"), of_images, float(images - 1)
+    variance, freedom = of_images, float(images - 1)
     if rows > 1:
-        sd = float(per_row.std(ddof=1))
-        of_rows, rest = sd**2 / rows, values - per_row[:, None] - per_image + mean
+        rest = values - per_row[:, None] - per_image + mean
         twice = float((rest**2).sum()) / ((rows - 1) * (images - 1)) / values.size
         variance = max(of_rows + of_images - twice, of_rows, of_images)
         if variance:
             freedom = variance**2 / (of_rows**2 / (rows - 1) + of_images**2 / (images - 1))
-    error = float(np.sqrt(variance))
-    width = float(stats.t.ppf((1 + level) / 2, freedom)) * error
-    distance = abs(mean) / error if error else np.inf if mean else 0.0
-    return Mean(mean, mean - width, mean + width, sd, float(2 * stats.t.sf(distance, freedom)))
+    return Estimate(mean, float(np.sqrt(variance + of_seeds)), freedom, sd, means, rows - 1.0)
+
+
+def _of_seeds(values: np.ndarray, trainings: np.ndarray, seeds: np.ndarray) -> float:
+    """What seeds have in common adds to the variance of the mean of values (R,)."""
+    _, rows = np.unique(trainings, return_inverse=True)
+    _, columns = np.unique(seeds, return_inverse=True)
+    shape = rows.max() + 1, columns.max() + 1
+    if len(values) != np.prod(shape) or shape[1] < 2:  # not every seed in every training
+        return 0.0
+    cells = np.empty(shape)
+    cells[rows, columns] = values
+    rest = cells - cells.mean(1, keepdims=True) - cells.mean(0) + cells.mean()
+    by_chance = (rest**2).sum() / ((shape[0] - 1) * (shape[1] - 1)) / shape[0]
+    return max(0.0, float(cells.mean(0).var(ddof=1) - by_chance)) / shape[1]
 
 
 def holm(p: np.ndarray) -> np.ndarray:

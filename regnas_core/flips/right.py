@@ -31,6 +31,11 @@ def orient_right(a: Right, b: Right) -> tuple[Right, Right]:
     return np.where(swapped, b, a), np.where(swapped, a, b)
 
 
+def flips_between(a: Right, b: Right) -> Right:
+    """Negative flips of S pairs of networks, (S, N) each: of every pair the one of lower Top-1 is φ1."""
+    return negative_flips(*orient_right(a, b))
+
+
 def right_nfr_matrix(right: Right, *, directed: bool = False) -> NDArray[np.float64]:
     """:func:`nfr_matrix` of networks (M, N) of which it is known which images they get right."""
     models, images = right.shape

@@ -9,14 +9,14 @@ from .pairs import families, fig1
 from .recipe import fig3
 from .releases import deployment, updates
 from .rewards import chosen
-from .rows import claims, platforms, supernets
+from .rows import appendix_c, claims, controls, differences, platforms, supernets
 from .scatter import appendix_a, fig2b, fig4a, fig4b
 from .search_strategies import fronts, search_strategies
 from .spaces import laptop, search_spaces
 from .speed import benchmark, growth, racing
 from .strategies import designs
 from .style import save_figure
-from .sweeps import appendix_b, appendix_c, fig5a, fig5b
+from .sweeps import appendix_b, fig5a, fig5b
 from .whole_space import collapse, constraint, genes, optima, regimes, searches
 
 __all__ = [
@@ -29,9 +29,11 @@ __all__ = [
     "collapse",
     "constraint",
     "contingency",
+    "controls",
     "decided",
     "deployment",
     "designs",
+    "differences",
     "families",
     "fig1",
     "fig2b",

@@ -84,7 +84,7 @@ def families(pairs: pd.DataFrame) -> Figure:
         _triangle(ax, rows, norm)
         ax.set_title(f"{textwrap.fill(name, 22)}\nmean {rows['nfr_pct'].mean():.2f}", fontsize=8.5)
     for row in axes:
-        row[0].set_ylabel("larger member")
+        row[0].set_ylabel("larger member, and its Top-1 (%)")
     for ax in axes.flat[max(0, len(groups) - ncols) : len(groups)]:
         ax.set_xlabel("smaller member")
     bar = figure.colorbar(ScalarMappable(norm, NFR_MAP), ax=axes, fraction=0.05, aspect=25)
@@ -95,7 +95,7 @@ def families(pairs: pd.DataFrame) -> Figure:
 
 def _triangle(ax, rows: pd.DataFrame, norm: Normalize) -> None:
     small, large = _places(rows)
-    names, _ = _members(rows)
+    names, top1 = _members(rows)
     grid = np.full((len(names) - 1, len(names) - 1), np.nan)
     grid[large - 1, small] = rows["nfr_pct"]
     ax.pcolormesh(grid, cmap=NFR_MAP, norm=norm, ec="white", lw=1)
@@ -107,9 +107,10 @@ def _triangle(ax, rows: pd.DataFrame, norm: Normalize) -> None:
         value = f"{row.nfr_pct:.1f}" if np.isnan(half) else f"{row.nfr_pct:.1f}\n±{half:.1f}"
         ax.text(a + 0.5, b - 0.5, value, fontsize=7, **text)
     middles, labels = np.arange(len(names) - 1) + 0.5, [_short(name) for name in names]
+    rows_labels = [f"{name}\n{value:.1f}" for name, value in zip(labels, top1, strict=True)]
     wide = max(map(len, labels[:-1])) > 5
     ax.set_xticks(middles, labels[:-1], fontsize=7, rotation=90 if wide or len(names) > 6 else 0)
-    ax.set_yticks(middles, labels[1:], fontsize=7)
+    ax.set_yticks(middles, rows_labels[1:], fontsize=7)
     ax.tick_params(length=0)
     ax.spines[["left", "bottom"]].set_visible(False)
     ax.set_aspect("equal")

@@ -23,7 +23,7 @@ def fig4a(table: pd.DataFrame) -> Figure:
         means = rows[["top1_pct", "nfr_pct"]].mean()
         _dots(ax, means, subset, s=90, marker="P", ec="white", lw=1.2, zorder=3)
     ax.set(xlabel="Top-1 (%)", ylabel="NFR against the reference (%)")
-    legend_below(figure, f"{len(table) // 2} pairs of equal size; + means")
+    legend_below(figure, f"one reference, {len(table) // 2} pairs of equal size; + means")
     return figure
 
 

@@ -12,25 +12,31 @@ TUNED = {"CE": "X", "FD": "P"}  # markers of fine-tuned networks
 
 @styled
 def designs(*panels: tuple[str, pd.DataFrame, pd.DataFrame]) -> Figure:
-    """NFR against Top-1 of every design: mean with its 95 % intervals, and the single seeds.
+    """NFR against Top-1 of every design: mean with its 95 % intervals, and the single networks.
 
     Fine-tuned designs ("R0, CE") are hollow, with an arrow from the untouched one.
 
     Args:
         panels: one or several of title, and :meth:`regnas_core.experiments.Comparison.means` and
-            ``by_seed``.
+            ``networks``.
     """
     width = 4.2 if len(panels) == 1 else 3.7 * len(panels)
     figure, axes = new_figure(width, 3.7, ncols=len(panels))
     keys = {}
-    for ax, (title, means, by_seed) in zip(axes, panels, strict=True):
+    for ax, (title, means, networks) in zip(axes, panels, strict=True):
         found = means[means["design"] != "reference"].set_index("design", drop=False)
         for design, row in found.iterrows():
             base, _, way = design.partition(", ")
             look = _look(base, way)
-            seeds = by_seed[by_seed["design"] == design]
-            small = {"s": 13, "alpha": 0.5, "marker": look["marker"], "color": COLOURS[base], "lw": 0}
-            ax.scatter(seeds["top1_pct"], seeds["nfr_pct"], **small)
+            single = networks[networks["design"] == design]
+            small = {
+                "s": 13,
+                "alpha": min(0.5, 10 / max(len(single), 1)),
+                "marker": look["marker"],
+                "color": COLOURS[base],
+                "lw": 0,
+            }
+            ax.scatter(single["top1_pct"], single["nfr_pct"], **small)
             one = row.to_frame().T
             error = {"xerr": whiskers(one, "top1"), "yerr": whiskers(one, "nfr")}
             dots(ax, row["top1_pct"], row["nfr_pct"], base, zorder=4, elinewidth=0.8, **error, **look)
@@ -40,7 +46,7 @@ def designs(*panels: tuple[str, pd.DataFrame, pd.DataFrame]) -> Figure:
                 _arrow(ax, found.loc[base], row)
         ax.set(title=title, xlabel=_top1_label(means))
     axes[0].set_ylabel("NFR on the test split (%)")
-    legend_below(figure, "mean and 95 % interval (small: seeds)", ncols=2, handles=_in_order(keys))
+    legend_below(figure, "mean and 95 % interval (small: single networks)", ncols=2, handles=_in_order(keys))
     return figure
 
 

@@ -151,17 +151,18 @@ def key(design: str, label: str | None = None, **kwargs) -> Line2D:
     return Line2D([], [], **{"ls": "", "label": label, **look, **kwargs})
 
 
-def label_points(ax: Axes, x: Sequence[float], y: Sequence[float], texts: Sequence[str], boxes=(), **kwargs):
-    """Write a text beside each point, where it covers least of points, texts and ``boxes`` (pixels).
+def label_points(ax: Axes, x: Sequence[float], y: Sequence[float], texts: Sequence[str], **kwargs):
+    """Write a text beside each point, where it covers least of points and texts, with a thin line to it.
 
     To be called last, when the axes have their limits and the figure its legends.
     """
     ax.figure.draw_without_rendering()
     written = [ax.text(*at, in_layout=False, **kwargs) for at in zip(x, y, texts, strict=True)]
+    line = {"arrowstyle": "-", "color": COLOURS["other"], "lw": 0.6, "shrinkB": 4}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # points or boxes without a place, which it leaves out
+        warnings.simplefilter("ignore")  # points without a place, which it leaves out
         adjust_text(
-            written, x, y, list(boxes) or None, ax=ax, iter_lim=1000, expand=(1.8, 2.0), force_text=(0.4, 0.6)
+            written, x, y, ax=ax, iter_lim=1000, expand=(1.8, 2.0), force_text=(0.4, 0.6), arrowprops=line
         )
 
 

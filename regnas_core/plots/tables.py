@@ -10,11 +10,12 @@ import pandas as pd
 from ..files import write_atomically
 
 OURS, PAPER = "ours", "paper (ImageNet)"
-COLOURS = {"holds": "#00735a", "does not hold": "#b34700", "not enough data": "#767676", "": "#767676"}
+COLOURS = {"holds": "#00735a", "does not hold": "#b34700"}
+GREY = "#767676"  # of other verdicts
 
 
 def printed(means: pd.DataFrame, paper: pd.DataFrame | None = None) -> pd.DataFrame:
-    """A table for people: model, MACs, Top-1, NFR with its interval, seeds; text, ready to be shown.
+    """A table for people: model, MACs, Top-1, NFR with its interval, how many; text, ready to be shown.
 
     Args:
         means: of :meth:`regnas_core.experiments.Comparison.means`.
@@ -34,7 +35,8 @@ def printed(means: pd.DataFrame, paper: pd.DataFrame | None = None) -> pd.DataFr
                 _interval(low, high)
                 for low, high in zip(means["nfr_low_pct"], means["nfr_high_pct"], strict=True)
             ],
-            "seeds": means["seeds"].map("{:d}".format),
+            "trainings": means["trainings"].map("{:d}".format),
+            "networks": means["networks"].map("{:d}".format),
         }
     )
     ours.columns = pd.MultiIndex.from_product([[OURS], ours.columns])
@@ -73,19 +75,25 @@ def shown(table: pd.DataFrame):
 
 
 def shown_differences(differences: pd.DataFrame):
-    """Paired differences as a notebook shows them: NFR with its interval, relative to it, and Top-1."""
+    """Paired differences as a notebook shows them: NFR with its interval, relative to it, and Top-1.
+
+    ``same``: in how many repetitions, in percent, both designs found one and the same network.
+    """
     rates = ["nfr_pct", "nfr_low_pct", "nfr_high_pct", "relative_nfr_change_pct"]
-    front = [column for column in ("part", "budget", "comparison") if column in differences]
-    columns = [*front, *rates, "top1_pct", "top1_low_pct", "top1_high_pct"]
+    front = [c for c in ("part", "sizes", "budget", "comparison", "networks") if c in differences]
+    columns = [*front, "same_pct", *rates, "top1_pct", "top1_low_pct", "top1_high_pct"]
     return differences[columns].style.format(precision=2, na_rep="–").hide(axis="index")
 
 
-def shown_claims(claims: pd.DataFrame):
-    """Claims as a notebook shows them, the verdict in its colour."""
-    style = claims.style.format(precision=2, na_rep="–").hide(axis="index")
-    style = style.format(p_value, subset=["p"])
+def shown_claims(claims: pd.DataFrame | list[dict]):
+    """Claims as a notebook shows them; the verdict, where there is one, in its colour."""
+    claims = pd.DataFrame(claims)
+    columns = ["number", "claim", "primary", "value", "low", "high", "trainings", "repetitions", "agree"]
+    table = claims[[column for column in (*columns, "p", "p_holm", "verdict") if column in claims]]
+    style = table.style.format(precision=2, na_rep="–").hide(axis="index")
+    style = style.format(p_value, subset=[column for column in ("p", "p_holm") if column in table])
     style = style.set_properties(subset=["claim"], **{"text-align": "left"})
-    return style.map(lambda verdict: f"color: {COLOURS[verdict]}; font-weight: bold", subset=["verdict"])
+    return style.map(_coloured, subset=["verdict"]) if "verdict" in table else style
 
 
 def shown_side_by_side(table: pd.DataFrame):
@@ -93,7 +101,11 @@ def shown_side_by_side(table: pd.DataFrame):
     style = table.style.hide(axis="index").set_properties(**{"text-align": "left"})
     style = style.set_table_styles([{"selector": "th", "props": [("text-align", "left")]}])
     presets = table.columns.drop(["number", "claim"])
-    return style.map(lambda cell: f"color: {COLOURS[cell.partition(' ')[2]]}", subset=presets)
+    return style.map(lambda cell: _coloured(cell.partition(" ")[2]), subset=presets)
+
+
+def _coloured(verdict: str) -> str:
+    return f"color: {COLOURS.get(verdict, GREY)}; font-weight: {'bold' if verdict in COLOURS else 'normal'}"
 
 
 def _markdown(table: pd.DataFrame, caption: str) -> str:

@@ -6,8 +6,10 @@ import base64
 import json
 import os
 import platform
+import re
 import subprocess
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib.util import find_spec
@@ -22,11 +24,12 @@ from nbconvert.filters import markdown2html
 from tqdm import tqdm
 
 from ..errors import NotebookError
+from ..experiments.claims import CLAIMS
 from ..files import write_atomically
 from ..flips.report import format_table
-from ..plots.tables import COLOURS, p_value
+from ..plots.tables import COLOURS, GREY, p_value
 from ..resources import data_root, project_path, versions
-from ..tabular.benchmark import trainings
+from ..tabular.benchmark import stamp, trainings
 from ..workbench.devices import compare_devices
 from ..workbench.workbench import Workbench, open_workbench
 
@@ -43,6 +46,7 @@ class Notebook:
         needs: files under the data root without which it cannot run; what makes them tries to download them.
             Or, as "package:NAME", packages beyond the extras search and notebooks.
         tables: whether it reads the preset's tabular benchmarks.
+        opening, closing: its first text below the title, and its last, in Markdown.
     """
 
     path: Path
@@ -51,6 +55,8 @@ class Notebook:
     parameters: tuple[str, ...]
     needs: tuple[str, ...] = ()
     tables: bool = False
+    opening: str = ""
+    closing: str = ""
 
     def missing(self, preset: str, overrides: dict[str, Any]) -> list[str]:
         """What it needs, but is not there."""
@@ -89,9 +95,13 @@ def read_notebook(path: Path) -> Notebook:
         raise NotebookError(
             f"{path}: expected metadata regnas.items and a cell tagged 'parameters' that sets something."
         )
-    title = next(line for cell in nb.cells for line in cell.source.splitlines() if line.startswith("# "))
+    texts = [cell.source for cell in nb.cells if cell.cell_type == "markdown"]
+    title, _, opening = texts[0].partition("\n")
     needs, tables = tuple(about.get("needs", ())), bool(about.get("tables"))
-    return Notebook(path, title.removeprefix("# "), tuple(items), parameters, needs, tables)
+    closing = texts[-1] if len(texts) > 1 else ""
+    return Notebook(
+        path, title.removeprefix("# "), tuple(items), parameters, needs, tables, opening.strip(), closing
+    )
 
 
 def choose(only: list[str]) -> list[Notebook]:
@@ -143,30 +153,38 @@ def execute(nb: Notebook, output: Path, parameters: dict[str, Any]) -> None:
 def reproduce(preset: str, only: list[str], overrides: dict[str, Any], *, out: Path | None = None) -> Path:
     """Regenerate items of the paper; returns the path of the HTML report.
 
-    Predictions are kept as they are made, so that a killed run, started again, goes on where it was.
+    Predictions are kept as they are made, so that a killed run, started again, goes on where it was. A
+    notebook that fails does not keep the others from running.
 
     Args:
         preset: name or path.
         only: items, such as ``["table2"]``; all for an empty list.
         overrides: dotted preset keys to set.
         out: folder for ``runs/`` and ``figures/``.
+
+    Raises:
+        NotebookError: some failed; after all others have run, and the report of these is written.
     """
     chosen = choose(only)
     bench = open_workbench(preset, overrides, out=out)
-    os.environ["REGNAS_OUT"] = str(bench.runs.parent.parent.resolve())
+    os.environ["REGNAS_OUT"] = str(bench.root.resolve())
     os.environ["TQDM_DISABLE"] = "1"  # for the notebooks: bars do not belong into what they leave behind
     preset = str(Path(preset).resolve()) if Path(preset).is_file() else preset
     seconds: dict[str, float] = {}
     done: list[Notebook] = []
+    left_out: list[str] = []
+    failed: list[str] = []
     for nb in (bar := tqdm(chosen, desc=f"reproducing {bench.name}", unit="notebook")):
         bar.set_postfix_str(nb.path.stem)
         start = time.perf_counter()
         try:
             execute(nb, bench.runs / "notebooks" / nb.path.name, {"preset": preset, "overrides": overrides})
-        except NotebookError:
-            if only or not (missing := nb.missing(preset, overrides)):
-                raise
-            tqdm.write(f"\n{', '.join(nb.items)}: left out, for want of {missing[0]}\n")
+        except NotebookError as error:
+            missing = [] if only else nb.missing(preset, overrides)
+            why = f"for want of {missing[0]}" if missing else f"it failed: {error}"
+            tqdm.write(f"\n{', '.join(nb.items)}: left out, {why}\n")
+            left_out.append(f"{nb.title}, {why}")
+            failed += [] if missing else [str(error)]
             continue
         done.append(nb)
         seconds[nb.path.stem] = round(time.perf_counter() - start, 1)
@@ -179,7 +197,13 @@ def reproduce(preset: str, only: list[str], overrides: dict[str, Any], *, out: P
         for item in nb.items:
             if table := short_table(bench.figures / f"{item}.csv"):
                 tqdm.write(f"\n{item}: {nb.title}\n\n{table}\n")
-    return write_report(bench, done)
+    report = write_report(bench, done, left_out)
+    if failed:
+        many = (
+            f"{len(failed)} of {len(chosen)} notebooks failed" if len(chosen) > 1 else "The notebook failed"
+        )
+        raise NotebookError("\n".join([f"{many}; what the others made is in {report}.", *failed]))
+    return report
 
 
 def short_table(path: Path, rows: int = 12) -> str:
@@ -197,7 +221,17 @@ def provenance(bench: Workbench, nb: Notebook, seconds: float) -> dict[str, Any]
         "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "seconds": seconds,
         "commit": _commit(),
-        "weights": {"digest": bench.net.digest(), **bench.net.info},
+        "weights": [
+            {"preset": other.name, "digest": trained.net.digest(), **trained.net.info}
+            for other in (bench, *bench.companions)
+            for trained in other.trainings
+        ],
+        "tables": [
+            {"preset": other.name, "stamp": stamp(trained.table.info), "copies": trained.of_copies}
+            for other in (bench, *bench.companions)
+            for trained in other.trainings
+            if trained.table is not None
+        ],
         "data": {
             "source": bench.data.source,
             "calibration": bench.data.calibration.digest,
@@ -239,23 +273,37 @@ def _commit() -> str | None:
         return None
 
 
-def write_report(bench: Workbench, chosen: list[Notebook]) -> Path:
-    """One self-contained page: figures, tables, their provenance, and links to the executed notebooks."""
+def write_report(bench: Workbench, chosen: list[Notebook], left_out: Sequence[str] = ()) -> Path:
+    """One self-contained page: figures, tables, their provenance, and links to the executed notebooks.
+
+    Args:
+        bench: whose figures.
+        chosen: the notebooks that ran.
+        left_out: others, and why.
+    """
     sections = []
     for nb in chosen:
         executed = bench.runs / "notebooks" / nb.path.name
-        pages = [_section(bench, item) for item in nb.items]
-        sections.append({"title": nb.title, "notebook": _as_html(executed), "items": pages})
+        sections.append(
+            {
+                "title": nb.title,
+                "notebook": _as_html(executed),
+                "opening": _rendered(nb.opening),
+                "items": [_section(bench, item) for item in nb.items],
+                "closing": _rendered(nb.closing),
+            }
+        )
     env = Environment(
         loader=PackageLoader("regnas_core.reproduction", "templates"), autoescape=select_autoescape()
     )
-    env.filters["p_value"] = p_value
+    env.filters |= {"p_value": p_value, "colour": lambda verdict: COLOURS.get(verdict, GREY)}
     html = env.get_template("report.html").render(
         bench=bench,
         sections=sections,
         versions=versions(),
         verdicts=_verdicts(bench, chosen),
-        colours=COLOURS,
+        titles=CLAIMS,
+        left_out=left_out,
     )
     return write_atomically(bench.runs / "report.html", lambda part: part.write_text(html, encoding="utf-8"))
 
@@ -265,6 +313,11 @@ def _verdicts(bench: Workbench, chosen: list[Notebook]) -> list[dict[str, Any]]:
     path = bench.figures / "claims.csv"
     ran = any("claims" in nb.items for nb in chosen) and path.exists()
     return pd.read_csv(path).to_dict("records") if ran else []
+
+
+def _rendered(text: str) -> str:
+    """Markdown as HTML; links to other notebooks lead to their pages."""
+    return re.sub(r'href="(\w+)\.ipynb', r'href="notebooks/\1.html', markdown2html(text)) if text else ""
 
 
 def _section(bench: Workbench, item: str) -> dict[str, Any]:
@@ -277,12 +330,15 @@ def _section(bench: Workbench, item: str) -> dict[str, Any]:
             markdown2html(path.read_text("utf-8")) for path in sorted(bench.figures.glob(f"{item}*.md"))
         ],
         "picture": base64.b64encode(picture.read_bytes()).decode() if picture.exists() else None,
-        "table": short.to_html(index=False, float_format="{:.2f}".format, border=0, na_rep="")
-        if len(rows)
-        else "",
+        "table": short.to_html(index=False, float_format=_number, border=0, na_rep="") if len(rows) else "",
         "left_out": max(0, len(rows) - len(short)),
         "provenance": json.loads((bench.figures / "provenance" / f"{item}.json").read_text()),
     }
+
+
+def _number(value: float) -> str:
+    """At least two decimals, and of small numbers three digits."""
+    return f"{value:.2f}" if abs(value) >= 1 or not value else f"{value:.3g}"
 
 
 def _as_html(executed: Path) -> str:

@@ -35,7 +35,7 @@ class SearchResult:
 
     best: Arch
     log: pd.DataFrame
-    archs: tuple[Arch, ...]
+    archs: Sequence[Arch]
     stopped: str | None = None
 
 

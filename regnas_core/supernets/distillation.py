@@ -1,4 +1,4 @@
-"""Training objectives of single networks: cross entropy, and focal distillation.
+"""Training objectives of single networks: cross entropy, distillation, and focal distillation.
 
 Focal distillation (Yan et al., "Positive-Congruent Training: Towards Regression-Free Model Updates", CVPR
 2021) is what REG-NAS is compared with. It adds a distance to the reference's logits to the cross entropy,
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..errors import RegnasError
 
-Kind = Literal["CE", "FD-KL", "FD-LM"]
+Kind = Literal["CE", "KD", "FD-KL", "FD-LM"]
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,10 @@ class Objective:
     on the search split, never on the test split.
 
     Attributes:
-        kind: ``"CE"``, cross entropy alone; or focal distillation by ``"FD-KL"``, the Kullback-Leibler
-            divergence of softened probabilities, or by ``"FD-LM"``, the squared distance of the logits.
+        kind: ``"CE"``, cross entropy alone; ``"KD"``, cross entropy against a teacher's probabilities alone,
+            by which a super-network trains its sub-networks; or focal distillation by ``"FD-KL"``, the
+            Kullback-Leibler divergence of softened probabilities, or by ``"FD-LM"``, the squared distance
+            of the logits.
         weight: λ, of the distillation beside the cross entropy.
         alpha: weight of every image in the distillation.
         beta: what an image that the reference gets right weighs in addition.
@@ -62,7 +64,7 @@ class Objective:
     @property
     def settings(self) -> dict[str, str | float]:
         """The kind, and what it makes use of, as plain data; two objectives with equal settings are one."""
-        names = ("weight", "alpha", "beta") if self.distils else ()
+        names = ("weight", "alpha", "beta") if self.kind.startswith("FD") else ()
         names += ("temperature",) if self.kind == "FD-KL" else ()
         return {"kind": self.kind, **{name: float(getattr(self, name)) for name in names}}
 
@@ -70,7 +72,7 @@ class Objective:
 def focal_distillation(
     logits: Tensor, reference_logits: Tensor | None, labels: Tensor, objective: Objective
 ) -> Tensor:
-    """The whole loss: L = CE + λ · mean over images of (α + β · [reference right]) · D.
+    """The whole loss; of focal distillation L = CE + λ · mean over images of (α + β · [reference right]) · D.
 
     D is, for the logits z of the network and r of the reference on one image,
 
@@ -106,6 +108,8 @@ def focal_distillation(
             f"{tuple(logits.shape)}; both must predict the same classes of the same images."
         )
     told = reference_logits.detach()
+    if objective.kind == "KD":
+        return F.cross_entropy(logits, told.softmax(1))
     weights = objective.alpha + objective.beta * (told.argmax(1) == labels)
     return loss + objective.weight * (weights * _distance(logits, told, objective)).mean()
 

@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from ..download import fetch
+from ..download import Source, fetch
 from ..errors import CheckpointError
 from ..files import digest, sha256, write_atomically
 from ..resources import cache_root, data_root, find_path
@@ -181,12 +181,30 @@ def pretrained_checkpoint(space: Space, publisher: str = "") -> Path:
     """Path of a space's trained weights: packaged, or else a publisher's, downloaded if need be."""
     if not space.sources:
         return _packaged(space.name, publisher)
+    return fetch(_source(space, publisher), data_root() / "supernets")
+
+
+def checkpoint_path(space: Space, weights: str | Path) -> Path:
+    """Where the weights lie that :func:`load_supernet` is asked for, whether they are there yet or not.
+
+    Raises:
+        CheckpointError: no training or publisher of that name.
+    """
+    kind, _, detail = str(weights).partition(":")
+    if kind != "pretrained":
+        return find_path(weights)
+    if not space.sources:
+        return _packaged(space.name, detail)
+    return data_root() / "supernets" / _source(space, detail).file
+
+
+def _source(space: Space, publisher: str) -> Source:
+    """Where a publisher, by default the first, offers a space's weights."""
     if publisher and publisher not in space.sources:
         raise CheckpointError(
             f"{space.name}: no pretrained weights called {publisher!r}; known: {', '.join(space.sources)}."
         )
-    source = space.sources[publisher or next(iter(space.sources))]
-    return fetch(source, data_root() / "supernets")
+    return space.sources[publisher or next(iter(space.sources))]
 
 
 def _packaged(name: str, training: str) -> Path:

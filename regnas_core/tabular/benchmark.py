@@ -276,19 +276,25 @@ def _known(split: str) -> Split:
     return split  # type: ignore[return-value]
 
 
-def stamp(info: dict[str, Any]) -> str:
-    """What right and wrong depend on, as one word: digests of weights and images, settings, and version."""
+def stamp(info: dict[str, Any], *, pixels: bool = True) -> str:
+    """What right and wrong depend on, as one word: digests of weights and images, settings, and version.
+
+    Without ``pixels`` it is the same for copies of images, as another compression makes them.
+    """
     parts = {key: info[key] for key in ("weights", "calibration", "images", "precision")}
+    if not pixels:
+        settings = {key: value for key, value in info["calibration"].items() if key != "digest"}
+        parts |= {"calibration": settings, "images": info["dataset"]}
     if (version := info.get("evaluator", 1)) != 1:  # the first tables do not say
         parts["evaluator"] = version
     return digest(json.dumps(parts, sort_keys=True))
 
 
-def find_table(wanted: str) -> TabularBenchmark | None:
+def find_table(wanted: str, *, pixels: bool = True) -> TabularBenchmark | None:
     """The table of a whole space that is here with this :func:`stamp`."""
     for path in sorted(TABLES.glob("*.npz")):
         if (
-            stamp(read_header(path)["info"]) == wanted
+            stamp(read_header(path)["info"], pixels=pixels) == wanted
             and len(table := load_tabular(path)) == table.space.size()
         ):
             return table

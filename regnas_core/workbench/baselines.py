@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,11 @@ import numpy as np
 from ..data.datasets import Dataset, ImageSet
 from ..data.sources import IMAGENET_ENDS
 from ..errors import DataError
-from ..evaluation.baselines import CLASSES, Baseline, check_baseline, load_baseline, predict
+from ..evaluation.baselines import CLASSES, check_baseline, load_baseline, predict
 from ..evaluation.evaluator import manner
+from .checks import open_data
 from .store import PredictionStore
-from .workbench import Workbench, open_data
+from .workbench import Workbench
 
 
 def baseline_predictions(
@@ -44,15 +46,8 @@ def baseline_predictions(
     for name in names:  # before anything runs
         check_baseline(name)
     _check_classes(bench.data)
-    opened: dict[tuple, ImageSet] = {}
-    rows: dict[str, np.ndarray] = {}
-    for name in dict.fromkeys(names):
-        baseline = load_baseline(name, weights)
-        view = (baseline.size, baseline.resize, baseline.interpolation)
-        if view not in opened:
-            opened[view] = _test_images(bench, *view)
-        rows[name] = _kept(bench, baseline, opened[view])
-    return np.stack([rows[name] for name in names])
+    rows = dict(bench.share_out(partial(_run, weights=weights), {name: [name] for name in names}, ["test"]))
+    return np.concatenate([rows[name] for name in names])
 
 
 def _check_classes(data: Dataset) -> None:
@@ -79,13 +74,16 @@ def _test_images(bench: Workbench, size: int, resize: int, interpolation: str) -
     return images
 
 
-def _kept(bench: Workbench, baseline: Baseline, images: ImageSet) -> np.ndarray:
-    """The baseline's predictions (N,) out of the store; run if they are not there."""
+def _run(bench: Workbench, names: Sequence[str], weights: str | Path) -> np.ndarray:
+    """Predictions of one baseline (1, N) out of the store; made if they are not there."""
+    (name,) = names
+    baseline = load_baseline(name, weights)
+    images = _test_images(bench, baseline.size, baseline.resize, baseline.interpolation)
     made_of = f"{baseline.digest()}-{images.digest}-{manner(bench.preset.device)}"
     store = PredictionStore(bench.runs.parent / "predictions" / made_of, len(images))
-    if store.missing([baseline.name]):
+    if store.missing([name]):
         batch_size = bench.preset.evaluation.batch_size  # "auto" is for sub-networks
         sizes = {} if batch_size == "auto" else {"batch_size": batch_size}
         classes = predict(baseline, images.images, bench.preset.device, **sizes, progress=True)
-        store.write([baseline.name], classes[None])
-    return store.read([baseline.name])[0]
+        store.write([name], classes[None])
+    return store.read([name])

@@ -9,12 +9,14 @@ import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from ..data.datasets import Dataset, ImageSet, load_dataset
 from ..errors import CheckpointError, DataError, GeneError, PresetError
 from ..evaluation.evaluator import pick_device
+from ..resources import find_path
 from ..spaces import get_space, space_names
 from ..spaces.space import Space
 from ..spaces.steps import Linear, Resize
@@ -94,6 +96,22 @@ def _by(shape: tuple[int, ...]) -> str:
 
 
 # ── pictures that were trained on ────────────────────────────────────────────────────────────────
+def open_data(preset: Preset, **view: Any) -> Dataset:
+    """The data set that a preset names, decoded as it says, or as ``view`` (of :func:`load_dataset`) does.
+
+    Training pictures that are held out, too, are left out.
+    """
+    section = preset.data
+    data = load_dataset(
+        section.name,
+        path=None if section.path is None else find_path(section.path),
+        sizes=section.sizes,
+        limit={"search": section.search_images, "test": section.test_images},  # no more is decoded
+        **{"size": section.size, **view},
+    )
+    return without_copies(data)
+
+
 def without_copies(data: Dataset) -> Dataset:
     """The same data, without training pictures that are held out, too; a warning says how many.
 

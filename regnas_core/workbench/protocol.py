@@ -5,17 +5,23 @@ Rewards are measured on the search split alone.
 
 from __future__ import annotations
 
+import json
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 
 from ..costs.cost import unit
-from ..errors import RegnasError
+from ..errors import DataError, RegnasError
 from ..evaluation.trie import Node
-from ..files import write_table
+from ..files import digest, write_table
 from ..flips.right import negative_flips
 from ..search.course import SearchResult
-from ..search.evolution import survivors
+from ..search.evolution import VERSION, survivors
 from ..search.racing import Race
 from ..search.rewards import Score, check_reference, reward, reward_weights
 from ..search.strategies import search
@@ -23,6 +29,8 @@ from ..spaces.arch import Arch
 from ..spaces.space import Space
 from .presets import SearchSection
 from .workbench import Workbench
+
+BAND = 0.07  # a matched size is within 93 and 100 % of the budget
 
 
 def run_search(
@@ -33,14 +41,16 @@ def run_search(
     cas: bool = False,
     cost: str = "macs",
     budget: float | None = None,
+    matched: bool = False,
     seed: int = 0,
     label: str | None = None,
     score: Score | None = None,
 ) -> SearchResult:
-    """Run a preset's search; the log, with Top-1 and NFR on the search split, is kept in its ``runs``.
+    """Run a preset's search; the log, with Top-1 and NFR on the search images, is kept in its ``runs``.
 
-    A repeated or killed search replays from the stored predictions. With ``search.racing`` in the preset,
-    the log has no Top-1 and NFR of candidates that were dropped.
+    A search that was run before is read from there, unless the preset says ``recompute``; a killed one goes
+    on from the stored predictions. With ``search.racing`` in the preset, the log has no Top-1 and NFR of
+    candidates that were dropped.
 
     Args:
         bench: the preset brought to life.
@@ -50,8 +60,9 @@ def run_search(
         cost: what the budget is in, by :func:`regnas_core.costs.cost.get_cost`: ``"macs"`` or ``"params"``
             (millions), ``"note10"``, ``"latency"`` or a recorded table's path (ms).
         budget: in this unit; the preset's target budget in million MACs by default.
-        seed: of the evolution.
-        label: file name of the log; made from the reward by default.
+        matched: whether targets use at least 93 % of the budget, so that designs are compared at equal size.
+        seed: of the evolution, and of the images it searches on (``search.images_per_seed``).
+        label: the log's name; made from the reward by default.
         score: what computes the reward; by default as the preset says, racing or not.
 
     Raises:
@@ -63,56 +74,107 @@ def run_search(
         if cost != "macs":
             raise RegnasError(f"A search by {cost} needs a budget: the preset's are in million MACs.")
         budget = protocol.target_mmacs
-    if score is None:
-        looks_up = protocol.racing is None or bench.table is not None
-        make = get_score if looks_up else get_race
-        score = make(bench, weights, reference)
-    scale, symbol = unit(cost)
-    result = _search(
-        protocol,
-        bench.space,
-        score,
-        seed=seed,
-        max_cost=budget * scale,
-        cost=None if cost == "macs" else bench.cost(cost),
-        reference=reference if cas else None,
-        exclude=() if reference is None else (reference,),
-        progress=True,
-    )
-    log = result.log
-    if reference is not None:
-        rates, store = ["top1_pct", "nfr_pct", "pfr_pct"], bench.store("search")
-        known = [bench.table is not None or str(arch) in store for arch in result.archs]
-        whole = [i for i, there in enumerate(known) if there]  # all, without racing
-        measured = bench.measure([result.archs[i] for i in whole], reference, "search")
-        log[rates] = measured[rates].set_axis(whole)
     reward_name = weights if isinstance(weights, str) else "{:g},{:g}".format(*weights)
     label = label or reward_name + ("+CAS" if cas else "")
-    write_table(log, bench.runs / "searches" / f"{label}-{budget:g}{symbol}-seed{seed}.parquet")
+    scale, symbol = unit(cost)
+    path = bench.runs / "searches" / f"{label}-{budget:g}{symbol}-seed{seed}"
+    depends = [VERSION, bench.store("search").folder.name, bench.space.identity, reward_name, str(reference)]
+    depends += [cas, Path(cost).name, budget, matched and BAND, seed, *_settings(protocol)]
+    path = path.with_name(f"{path.name}-{digest(json.dumps(depends))[:8]}.parquet")
+    kept = score is None and cost != "latency" and not bench.preset.recompute
+    if kept and path.is_file():
+        return _read(bench.space, path)
+    if score is None:
+        looks_up = protocol.racing is None or bench.table is not None
+        score = (get_score if looks_up else get_race)(bench, weights, reference, seed)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*search ended early")  # the log says so
+        result = _search(
+            protocol,
+            bench.space,
+            score,
+            seed=seed,
+            max_cost=budget * scale,
+            min_cost=(1 - BAND) * budget * scale if matched else None,
+            cost=None if cost == "macs" else bench.cost(cost),
+            reference=reference if cas else None,
+            exclude=() if reference is None else (reference,),
+            progress=bench.table is None,
+        )
+    log, part = result.log, bench.searched(seed)
+    if reference is not None:
+        predicted = bench.store("search")
+        known = [bench.table is not None or str(arch) in predicted for arch in result.archs]
+        whole = [i for i, there in enumerate(known) if there]  # all, without racing
+        rates = bench.rates([result.archs[i] for i in whole], reference, "search", part)
+        for name, values in zip(("top1_pct", "nfr_pct"), rates, strict=True):
+            log[name] = pd.Series(100 * values, index=whole)
+    write_table(log, path)
     return result
 
 
 def _search(protocol: SearchSection, space: Space, score: Score, **limits: Any) -> SearchResult:
     """By the preset's strategy, with as many evaluations as it says."""
-    population, ratio = protocol.population, protocol.parent_ratio
-    generations = population + (protocol.generations - 1) * (population - survivors(population, ratio))
     names = ("population", "parent_ratio", "mutation_ratio", "mutation_prob")
     own = {name: getattr(protocol, name) for name in names} if protocol.strategy == "evolution" else {}
-    return search(space, score, protocol.strategy, protocol.evaluations or generations, **limits, **own)
+    return search(space, score, protocol.strategy, evaluations(protocol), **limits, **own)
 
 
-def get_score(bench: Workbench, weights: str | tuple[float, float], reference: Arch | None) -> Score:
-    """The reward on a preset's search split, as :func:`regnas_core.evolve` wants it.
+def evaluations(protocol: SearchSection) -> int:
+    """How many networks a search evaluates: as said, or else what so many generations have (Sec. 4.1)."""
+    population, ratio = protocol.population, protocol.parent_ratio
+    later = (protocol.generations - 1) * (population - survivors(population, ratio))
+    return protocol.evaluations or population + later
+
+
+def _settings(protocol: SearchSection) -> list:
+    """What of a preset's protocol a search depends on, beside its budget."""
+    own = {"reference_mmacs", "target_mmacs", "sweep", "platforms", "ratios"}
+    return sorted(protocol.model_dump(exclude=own).items())
+
+
+def _read(space: Space, path: Path) -> SearchResult:
+    """A search that was run before.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    try:
+        log = pd.read_parquet(path)
+        archs = _Parsed(space, log["arch"].tolist())
+        return SearchResult(archs[int(log["score"].idxmax())], log, archs)
+    except (pa.ArrowException, OSError, LookupError, TypeError, ValueError) as error:
+        raise DataError(f"{path} cannot be read ({error}). Delete it: the search is run again.") from None
+
+
+class _Parsed(Sequence[Arch]):
+    """Architectures of a log, parsed when they are asked for: mostly it is the best alone."""
+
+    def __init__(self, space: Space, names: Sequence[str]) -> None:
+        self._space, self._names = space, names
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __getitem__(self, place: Any) -> Any:
+        if isinstance(place, slice):
+            return [self._space.parse(name) for name in self._names[place]]
+        return self._space.parse(self._names[place])
+
+
+def get_score(
+    bench: Workbench, weights: str | tuple[float, float], reference: Arch | None, seed: int = 0
+) -> Score:
+    """The reward on a seed's search images, as :func:`regnas_core.evolve` wants it.
 
     Raises:
         RegnasError: a reward with NFR in it, but no reference.
     """
     check_reference(weights, reference)
+    part = bench.searched(seed)
 
     def score(archs: list[Arch]) -> np.ndarray:
-        right = bench.correct(archs, "search")
-        ref = right[:1] & False if reference is None else bench.correct([reference], "search")
-        return reward(right.mean(1), negative_flips(ref, right).mean(1), weights)
+        return reward(*bench.rates(archs, reference, "search", part), weights)
 
     return score
 
@@ -121,6 +183,7 @@ def get_race(
     bench: Workbench,
     weights: str | tuple[float, float],
     reference: Arch | None,
+    seed: int = 0,
     level: float | None = None,
 ) -> Race:
     """The reward on a workbench's search split, as a race: what :func:`get_score` is without.
@@ -132,6 +195,7 @@ def get_race(
         bench: evaluates, in this process.
         weights: of the reward.
         reference: network that flips are counted against.
+        seed: of no meaning here: a race goes by all search images.
         level: of the race; by default ``search.racing`` of the preset.
     """
     check_reference(weights, reference)
@@ -174,5 +238,5 @@ def get_race(
         low=min(gain),
         high=max(gain),
         level=protocol.racing if level is None else level,
-        final=get_score(bench, weights, reference),
+        final=get_score(bench, weights, reference, seed),
     )

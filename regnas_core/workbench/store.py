@@ -179,8 +179,10 @@ def write_packaged(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> Path:
     return write_atomically(path, lambda part: pq.write_table(table, part, compression="zstd"))
 
 
-def read_packaged(path: str | Path) -> dict[str, np.ndarray]:
-    """Predictions (N,) by key, of a file that :func:`write_packaged` wrote; none where there is no file.
+def read_packaged(path: str | Path, key: str = "key") -> dict[str, np.ndarray]:
+    """Predictions (N,) by a column of keys, of a file that :func:`write_packaged` wrote.
+
+    None where there is no file, or no such column.
 
     Raises:
         DataError: the file is damaged, or none of these.
@@ -188,7 +190,9 @@ def read_packaged(path: str | Path) -> dict[str, np.ndarray]:
     if not Path(path).is_file():
         return {}
     try:
-        rows = pq.read_table(path, columns=["key", "dtype", "classes"]).to_pylist()
-        return {row["key"]: np.frombuffer(row["classes"], row["dtype"]) for row in rows}
+        if key not in (names := pq.read_schema(path).names) and "key" in names:
+            return {}
+        rows = pq.read_table(path, columns=[key, "dtype", "classes"]).to_pylist()
+        return {row[key]: np.frombuffer(row["classes"], row["dtype"]) for row in rows}
     except READING as error:
         raise DataError(f"{path} cannot be read ({error}). Install the package again.") from None

@@ -59,7 +59,6 @@ def tabulate(
             bits[split][rows] = found[split]
     info = {
         "preset": bench.preset.name,
-        "dataset": bench.data.name,
         "classes": list(bench.data.classes),
         "training": bench.net.info,
         **bench.made_of,
@@ -95,11 +94,14 @@ def evaluate(bench: Workbench, archs: Sequence[Arch]) -> dict[str, Right]:
 def compare(bench: Workbench, table: TabularBenchmark, networks: int = 64, seed: int = 0) -> pd.DataFrame:
     """Evaluate random networks of a table again: one row a split, with how many bits came out otherwise.
 
+    Where the table was made with copies of the images (:attr:`Workbench.table`), that says what those change.
+
     Raises:
         DataError: the table was made with other weights, images or settings than the workbench's.
     """
-    if (found := stamp(table.info)) != bench.stamp:
-        raise DataError(f"The table is of {found}, the workbench of {bench.stamp}: nothing to compare.")
+    found, wanted = (stamp(made_of, pixels=False) for made_of in (table.info, bench.made_of))
+    if found != wanted:
+        raise DataError(f"The table is of {found}, the workbench of {wanted}: nothing to compare.")
     chosen = np.sort(np.random.default_rng(seed).choice(len(table), networks, replace=False))
     archs = [table.archs[row] for row in chosen]
     again = evaluate(bench, archs)
@@ -115,7 +117,7 @@ def compare(bench: Workbench, table: TabularBenchmark, networks: int = 64, seed:
 def _evaluated(bench: Workbench, archs: list[Arch]) -> Iterator[tuple[slice, dict[str, Bits]]]:
     """Stretches with their bits, as they come: an earlier run's, then those that are evaluated now."""
     how = manner(bench.preset.device, bench.preset.evaluation.precision)
-    folder = bench.runs.parent / "tables" / f"{digest(bench.stamp, *map(str, archs))}-{how}"
+    folder = bench.runs.parent / "tables" / f"{digest(stamp(bench.made_of), *map(str, archs))}-{how}"
     parts = [slice(start, min(start + STRETCH, len(archs))) for start in range(0, len(archs), STRETCH)]
     files = {i: folder / f"{part.start}-{part.stop}.npz" for i, part in enumerate(parts)}
     done = [i for i, file in files.items() if file.is_file()]

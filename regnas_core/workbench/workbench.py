@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import re
 import warnings
@@ -18,23 +19,23 @@ import pandas as pd
 import torch
 
 from ..costs.cost import get_cost
-from ..data.datasets import Dataset, ImageSet, load_dataset
+from ..data.datasets import Dataset, ImageSet
 from ..evaluation.evaluator import VERSION, Evaluator, manner, pick_device
 from ..files import digest
-from ..flips.intervals import rate_interval
-from ..flips.right import negative_flips
-from ..resources import find_path, output_root
+from ..flips.right import negative_flips, orient_right
+from ..resources import output_root
 from ..spaces.arch import Arch
 from ..spaces.space import Cost, Space
 from ..spaces.tied import TiedSpace
 from ..supernets.supernet import SuperNet, load_supernet
-from ..supernets.training import Recipe, train_supernet
-from ..tabular.benchmark import TabularBenchmark, find_table, stamp
+from ..tabular.benchmark import TabularBenchmark, stamp
 from ..tabular.format import SPLITS
-from .checks import check_pictures, check_unseen, open_space, without_copies
+from .checks import check_pictures, check_unseen, open_data, open_space
+from .cluster import VARIABLE, connect
 from .presets import Preset, alongside, load_preset, run_name
+from .recorded import find_recorded
 from .store import PredictionStore
-from .workers import Key, Order, results, start_pool
+from .workers import Key, Order, own_device, results, start_pool
 
 LEAK = "validation"  # search.images of a preset that searches on the images of the final numbers
 CHUNK = 128  # sub-networks whose predictions are computed, and kept, at a time: a generation and more
@@ -70,6 +71,11 @@ class Workbench:
         return self.net.space
 
     @property
+    def root(self) -> Path:
+        """Folder of ``runs/`` and ``figures/``."""
+        return self.runs.parent.parent
+
+    @property
     def companions(self) -> tuple[Workbench, ...]:
         """Workbenches of super-networks of another kind, with the same seeds and protocol of search."""
         return tuple(self.companion(name) for name in self.preset.companions)
@@ -77,14 +83,30 @@ class Workbench:
     def companion(self, name: str) -> Workbench:
         """One of them, by its preset's name."""
         if name not in self._companions:
-            other = alongside(self.preset, load_preset(name))
-            run = self.name.replace(self.preset.name, other.name, 1)
-            self._companions[name] = _built(other, run, self.runs.parent.parent, self.executor)
+            self._companions[name] = self._beside(name)
         return self._companions[name]
+
+    def _beside(self, name: str) -> Workbench:
+        other = alongside(self.preset, load_preset(name))
+        return _built(other, self.name.replace(self.preset.name, other.name, 1), self.root, self.executor)
 
     @cached_property
     def _companions(self) -> dict[str, Workbench]:
         return {}
+
+    @cached_property
+    def trainings(self) -> tuple[Workbench, ...]:
+        """One workbench a training of the super-network that the preset takes, on the same images."""
+        if self.preset.trainings == 1 or self.preset.supernet.weights != "pretrained":
+            return (self,)
+        return tuple(self._trained(number) for number in range(self.preset.trainings))
+
+    def _trained(self, number: int) -> Workbench:
+        weights = f"pretrained:{number}"
+        section = self.preset.supernet.model_copy(update={"weights": weights})
+        preset = self.preset.model_copy(update={"supernet": section, "trainings": 1})
+        net = load_supernet(section.space, weights, **section.options)
+        return replace(self, preset=preset, net=net, opened=net.digest() if self.opened else "")
 
     @cached_property
     def evaluator(self) -> Evaluator:
@@ -101,11 +123,15 @@ class Workbench:
         )
 
     def images(self, split: str) -> ImageSet:
-        """The images of ``"search"`` (rewards) or ``"test"`` (final numbers), as many as the preset takes."""
+        """The images of ``"search"`` (rewards), ``"test"`` (final numbers) or ``"train"``.
+
+        No more than the preset asks for.
+        """
         if split == "search" and self.preset.search.images == LEAK:
             split = "test"
         if split not in self._images:
-            limit = {"search": self.preset.data.search_images, "test": self.preset.data.test_images}[split]
+            section = self.preset.data
+            limit = {"search": section.search_images, "test": section.test_images, "train": None}[split]
             images = getattr(self.data, split)
             self._images[split] = images if limit is None else images.take(limit)
         return self._images[split]
@@ -133,13 +159,14 @@ class Workbench:
         return [str(step.key) for step in self.space.steps(arch)]
 
     def share_out(
-        self, work: Callable[..., Any], parts: Mapping[Key, Sequence[Arch]], splits: Sequence[str]
+        self, work: Callable[..., Any], parts: Mapping[Key, Sequence[Any]], splits: Sequence[str]
     ) -> Iterator[tuple[Key, Any]]:
-        """``work(bench, archs)`` on each part, here or by the executor's workers; results as they come.
+        """``work(bench, part)`` on each part, here or by the executor's workers; results as they come.
 
         Args:
             work: a function of a module, or a partial one.
-            parts: architectures by whatever tells parts apart; empty parts are left out.
+            parts: what to work on (architectures, networks to train, …) by whatever tells parts apart; empty
+                parts are left out.
             splits: which images ``work`` looks at. A worker that has others, other weights or another kind
                 of device refuses.
         """
@@ -149,7 +176,7 @@ class Workbench:
             return
         parcel = None if self.net.digest() == self.opened else pickle.dumps(self.net)
         identities = tuple((split, self.identity(split)) for split in splits)
-        order = Order(_reopened, self.preset.model_dump_json(), parcel, identities)
+        order = Order(_reopened, self.preset.model_dump_json(), str(self.root.resolve()), parcel, identities)
         yield from results(self.executor, order, work, parts)
 
     @cached_property
@@ -163,6 +190,7 @@ class Workbench:
         """What right and wrong of a sub-network depend on: digests of weights and images, and settings."""
         settings, calibration = self.preset.evaluation, self.data.calibration
         return {
+            "dataset": self.data.name,
             "weights": self.tied.digest(),
             "calibration": {
                 "digest": calibration.digest,
@@ -174,17 +202,18 @@ class Workbench:
             "evaluator": VERSION,
         }
 
-    @property
-    def stamp(self) -> str:
-        """The same as one word."""
-        return stamp(self.made_of)
-
     @cached_property
     def table(self) -> TabularBenchmark | None:
-        """The tabular benchmark of these very weights and images, if the space is tied and there is one."""
+        """The tabular benchmark of these weights and images, if the space is tied and there is one."""
         if self.preset.recompute or not isinstance(self.space, TiedSpace):
             return None
-        return find_table(self.stamp)
+        labels = {split: self.images(split).labels for split in SPLITS}
+        return find_recorded(self.made_of, self.data, labels, self.net.info.get("recipe", {}).get("seed", 0))
+
+    @property
+    def of_copies(self) -> bool:
+        """Whether the table was made with copies of the images."""
+        return self.table is not None and stamp(self.table.info) != stamp(self.made_of)
 
     def correct(self, archs: Sequence[Arch], split: str) -> np.ndarray:
         """bool (M, N): which images of a split each sub-network gets right; looked up in :attr:`table`."""
@@ -192,11 +221,32 @@ class Workbench:
             return self.table.right(split, archs)
         return self.predictions(archs, split) == self.images(split).labels
 
+    def searched(self, seed: int) -> slice | np.ndarray:
+        """Which images of the search split a seed searches on: all, or as many as the preset says."""
+        count, images = self.preset.search.images_per_seed, len(self.images("search"))
+        if count is None or count >= images:
+            return slice(None)
+        return np.sort(np.random.default_rng([seed, images]).choice(images, count, replace=False))
+
+    def rates(
+        self, archs: Sequence[Arch], reference: Arch | None, split: str, part: slice | np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Top-1 and NFR, fractions (M,), on some of a split's images; without a reference NFR is 0."""
+        if self.table is not None:
+            return self.table.rates(archs, reference, split, part)
+        right = self.correct(archs, split)[:, part]
+        if reference is None:
+            return right.mean(1), np.zeros(len(right))
+        return right.mean(1), negative_flips(self.correct([reference], split)[:, part], right).mean(1)
+
     def measure(self, archs: Sequence[Arch], reference: Arch, split: str) -> pd.DataFrame:
-        """One row an architecture: size, Top-1, and flips against ``reference`` (which plays φ1)."""
-        right, ref = self.correct(archs, split), self.correct([reference], split)[0]
-        negative = negative_flips(ref, right).sum(1)
-        bounds = np.array([rate_interval(int(count), right.shape[1]) for count in negative])
+        """One row an architecture: size, Top-1, and flips between it and ``reference``.
+
+        Of each two the one of lower Top-1 is φ1 (Sec. 3.1): nearly always the reference.
+        """
+        right = self.correct(archs, split)
+        first, second = orient_right(np.broadcast_to(self.correct([reference], split), right.shape), right)
+        negative = negative_flips(first, second).sum(1)
         return pd.DataFrame(
             {
                 "arch": [str(a) for a in archs],
@@ -205,9 +255,7 @@ class Workbench:
                 "contains_reference": [self.space.contains(a, reference) for a in archs],
                 "top1_pct": 100 * right.mean(1),
                 "nfr_pct": 100 * negative / right.shape[1],
-                "nfr_low_pct": 100 * bounds[:, 0],
-                "nfr_high_pct": 100 * bounds[:, 1],
-                "pfr_pct": 100 * negative_flips(right, ref).mean(1),
+                "pfr_pct": 100 * negative_flips(second, first).mean(1),
             }
         )
 
@@ -256,7 +304,8 @@ def open_workbench(
         overrides: dotted keys to set, as ``{"search.population": 40}``.
         seed: short for the override ``seed``.
         out: folder for ``runs/`` and ``figures/``; by default ``REGNAS_OUT``, else the checkout.
-        executor: where predictions are computed; by default as many processes as ``evaluation.workers``.
+        executor: where predictions are computed; by default the cluster that ``regnas … --dask`` named
+            (:mod:`regnas_core.workbench.cluster`), or as many processes as ``evaluation.workers``.
 
     Raises:
         PresetError, DataError, CheckpointError: with what to do.
@@ -271,7 +320,11 @@ def open_workbench(
             stacklevel=2,
         )
     root = Path(out) if out else output_root()
-    if executor is None and chosen.evaluation.workers > 1:
+    if executor is None and (address := os.environ.get(VARIABLE)):
+        executor, workers = connect(address)
+        own = chosen.evaluation.model_copy(update={"workers": workers})
+        chosen = chosen.model_copy(update={"evaluation": own})
+    elif executor is None and chosen.evaluation.workers > 1:
         executor = start_pool(chosen.evaluation.workers)
     return _built(chosen, name, root, executor)
 
@@ -285,52 +338,12 @@ def _built(preset: Preset, name: str, root: Path, executor: Executor | None = No
     return Workbench(preset, name, data, net, root / "runs" / name, root / "figures" / name, executor, opened)
 
 
-def _reopened(preset: str) -> Workbench:
-    """The workbench of a preset that is given as JSON."""
-    chosen = Preset.model_validate_json(preset)
-    return _built(chosen, chosen.name, output_root())
+def _reopened(preset: str, root: str) -> Workbench:
+    """The workbench, of a worker, of a preset that is given as JSON."""
+    given = Preset.model_validate_json(preset)
+    chosen = given.model_copy(update={"device": own_device(given.device)})
+    return _built(chosen, chosen.name, Path(root))
 
 
 def _predict(bench: Workbench, archs: Sequence[Arch], split: str) -> np.ndarray:
     return bench.evaluator.predict(archs, bench.images(split).images, progress=True)
-
-
-def open_data(preset: Preset, **view: Any) -> Dataset:
-    """The data set that a preset names, decoded as it says, or as ``view`` (of :func:`load_dataset`) does.
-
-    Training pictures that are held out, too, are left out.
-    """
-    section = preset.data
-    data = load_dataset(
-        section.name,
-        path=None if section.path is None else find_path(section.path),
-        sizes=section.sizes,
-        limit={"search": section.search_images, "test": section.test_images},  # no more is decoded
-        **{"size": section.size, **view},
-    )
-    return without_copies(data)
-
-
-def train_preset(preset: Preset, out: str | Path, *, command: str) -> Path:
-    """Train the preset's super-network; returns the checkpoint's path, ``out``/<space>.safetensors.
-
-    Args:
-        preset: its sections data, supernet (space and options) and training count.
-        out: folder for the checkpoint, ``log.csv`` and what a killed run needs to go on.
-        command: the command that does it, kept in the checkpoint.
-    """
-    space, data = open_space(preset), open_data(preset)
-    check_pictures(preset, space, data)
-    recipe = Recipe(**preset.training.model_dump())
-    info = {"command": command, "dataset": data.name, "source": data.source}
-    net = train_supernet(
-        space,
-        data.train,
-        recipe,
-        mean=data.mean,
-        std=data.std,
-        workdir=out,
-        device=pick_device(preset.device),
-        info=info,
-    )
-    return net.save(Path(out) / f"{space.name}.safetensors")

@@ -157,4 +157,5 @@ def test_the_packaged_tables_know_every_network(preset):
     for name in tables:
         cost = get_cost(name, space)
         times = np.array([cost(arch) for arch in archs])
-        assert times.argmin() == 0 and times[1] > 0.9 * times.max()  # noise aside, larger is slower
+        assert times[0] < 1.01 * times.min()  # one image at a time, a wider last layer may cost nothing
+        assert times[1] > 0.9 * times.max()  # noise aside, larger is slower

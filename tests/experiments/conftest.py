@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
@@ -12,7 +14,15 @@ from regnas_core.workbench.workbench import Workbench
 
 @pytest.fixture(scope="session")
 def bench(make_bench, tmp_path_factory) -> Workbench:
-    return make_bench(tmp_path_factory.mktemp("bench"))
+    """Of two trainings, with two seeds each, which search on 40 of 60 images."""
+    search = {
+        "reference_mmacs": 0.07,
+        "target_mmacs": 0.14,
+        "generations": 2,
+        "population": 8,
+        "images_per_seed": 40,
+    }
+    return twice(make_bench(tmp_path_factory.mktemp("bench"), search=search))
 
 
 @pytest.fixture(scope="session")
@@ -28,14 +38,24 @@ def wide(make_bench, tmp_path_factory) -> Workbench:
     }
     networks = {"epochs": 1, "finetune_epochs": 1}
     splits = ("train", "calibration", "search", "test")
-    return make_bench(
-        tmp_path_factory.mktemp("wide"), splits, search=search, networks=networks, sweep_seeds=2
-    )
+    return twice(make_bench(tmp_path_factory.mktemp("wide"), splits, search=search, networks=networks))
+
+
+def twice(bench: Workbench) -> Workbench:
+    """The same bench with a second training: other weights, of the same super-network."""
+    weights = {name: w.flip(0) if w.ndim == 1 else -w for name, w in bench.net.weights.items()}
+    bench.__dict__["trainings"] = (bench, replace(bench, net=replace(bench.net, weights=weights)))
+    return bench
 
 
 @pytest.fixture(scope="session")
-def ref(bench) -> Arch:
-    return experiments.reference(bench)
+def first(bench) -> experiments.Repetition:
+    return experiments.repetitions(bench)[0]
+
+
+@pytest.fixture(scope="session")
+def ref(first) -> Arch:
+    return experiments.reference(first)
 
 
 @pytest.fixture(scope="session")
@@ -45,4 +65,4 @@ def found(bench) -> experiments.Comparison:
 
 @pytest.fixture(scope="session")
 def table2(found) -> pd.DataFrame:
-    return found.by_seed()
+    return found.networks()

@@ -25,7 +25,7 @@ def test_fig3_applies_one_rule_a_panel(bench, ref):
     ).all()  # new ones are small
     assert (channels["channels"] == 1).all() and (channels["kernel"] == channels["reference_kernel"]).all()
     assert (kernels["kernel"] == 7).all() and (kernels["channels"] == kernels["reference_channels"]).all()
-    target = experiments.targets(bench, ref, "R2+CAS")[0]
+    target = experiments.target(experiments.repetitions(bench)[0], "R2+CAS")
     assert found["kernel"].tolist() == [k for k in target.ks if k]
     assert found["channels"].tolist() == [e / 4 for e in target.e if e]
     assert (found["weights"] == space.params(target)).all() and (table["weights"] > space.params(ref)).all()

@@ -7,122 +7,13 @@ from itertools import product
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 from scipy.stats import beta, norm
 
 from regnas_core import flips
-from regnas_core.flips import intervals
-from regnas_core.flips.intervals import crossed_mean, mean_over_seeds
-
-
-@pytest.fixture
-def without_p(monkeypatch):
-    """Intervals alone: p values are found by bisection, which is nearly all of a simulation's time."""
-    monkeypatch.setattr(intervals, "_p_value", lambda *args: math.nan)
-
-
-def coverage(seeds: int, seed_sd: float, runs: int = 1500, images: int = 400, rate: float = 0.1) -> float:
-    """How often the interval holds the true rate of flips.
-
-    A seed's network has a rate of its own around ``rate``; images differ in how easily they flip, and
-    all seeds are measured on the same images.
-    """
-    rng, hits = np.random.default_rng(0), 0
-    for _ in range(runs):
-        own = rate + seed_sd * rng.standard_normal((seeds, 1))
-        ease = rng.uniform(0.2, 1.8, images)
-        found = mean_over_seeds(rng.random((seeds, images)) < own * ease)
-        hits += found.low <= rate <= found.high
-    return hits / runs
-
-
-@pytest.mark.usefixtures("without_p")
-def test_one_seed_is_covered_as_often_as_its_level_says():
-    assert coverage(1, 0.0) == pytest.approx(0.95, abs=0.02)
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("without_p")
-@pytest.mark.parametrize("seed_sd", [0.0, 0.01, 0.03])
-def test_three_seeds_are_covered_at_least_so_often(seed_sd):
-    """The images' share of the seeds' spread is counted twice, so that a small effect is over-covered."""
-    assert 0.94 < coverage(3, seed_sd) <= 1
-
-
-@pytest.mark.usefixtures("without_p")
-def test_an_interval_without_the_seeds_would_miss_the_truth():
-    """The simulation can fail: averaging over images alone is far from the level."""
-    rng, hits = np.random.default_rng(0), 0
-    for _ in range(500):
-        own = 0.1 + 0.03 * rng.standard_normal((3, 1))
-        found = mean_over_seeds((rng.random((3, 400)) < own).mean(0))
-        hits += found.low <= 0.1 <= found.high
-    assert hits / 500 < 0.8
-
-
-def test_one_seed_by_hand():
-    values = np.array([0, 1, 1, 0, 0, 0, 0, 0, 1, 1])
-    found = mean_over_seeds(values)
-    half = 1.959963984540054 * values.std(ddof=1) / math.sqrt(10)
-    assert found.mean == 0.4 and math.isnan(found.seed_sd)
-    assert (found.low, found.high) == pytest.approx((0.4 - half, 0.4 + half))
-    assert mean_over_seeds(values[None])[:3] == found[:3]
-
-
-def test_three_seeds_by_hand():
-    values = np.array([[0, 1, 1, 0], [1, 1, 1, 0], [0, 1, 0, 0]])
-    seeds, images = np.array([2, 3, 1]) / 4, np.array([1, 3, 2, 0]) / 3
-    t = 4.302652729911275  # Student's quantile for two degrees of freedom
-    half = math.hypot(t * seeds.std(ddof=1) / math.sqrt(3), 1.959963984540054 * images.std(ddof=1) / 2)
-    found = mean_over_seeds(values)
-    assert found.mean == 0.5 and found.seed_sd == pytest.approx(0.25)
-    assert (found.low, found.high) == pytest.approx((0.5 - half, 0.5 + half))
-
-
-@pytest.mark.parametrize("seeds", [1, 2, 3])
-def test_the_p_value_is_where_the_interval_ends_at_0(seeds):
-    values = np.random.default_rng(3).normal(0.3, 1, (seeds, 40))
-    p = mean_over_seeds(values).p
-    assert 0.01 < p < 0.9
-    assert mean_over_seeds(values, 1 - p).low == pytest.approx(0, abs=1e-9)
-    assert mean_over_seeds(-values).p == pytest.approx(p)
-
-
-def test_the_p_value_of_one_seed_is_a_z_tests():
-    values = np.random.default_rng(4).normal(0.2, 1, 200)
-    z = values.mean() / (values.std(ddof=1) / math.sqrt(200))
-    assert mean_over_seeds(values).p == pytest.approx(2 * stats.norm.sf(abs(z)))
-
-
-def test_p_values_where_nothing_varies():
-    assert mean_over_seeds(np.zeros((2, 9))).p == 1
-    assert mean_over_seeds(np.ones((2, 9))).p == 0
-
-
-def test_the_level_sets_the_width():
-    values = np.random.default_rng(0).random((1, 30))
-    widths = [np.diff(mean_over_seeds(values, level)[1:3])[0] for level in (0.5, 0.95, 0.99)]
-    assert np.divide(widths, widths[0]) == pytest.approx(
-        stats.norm.ppf([0.75, 0.975, 0.995]) / 0.6744897501960817
-    )
-
-
-def test_a_paired_difference_is_the_mean_of_differences_and_narrower():
-    rng = np.random.default_rng(1)
-    ease = rng.random((3, 500))
-    a, b = (ease < 0.6).astype(float), (ease < 0.5).astype(float)
-    paired, torn = mean_over_seeds(a - b), mean_over_seeds(a - rng.permuted(b, axis=1))
-    assert paired.mean == pytest.approx(mean_over_seeds(a).mean - mean_over_seeds(b).mean)
-    assert paired.mean == pytest.approx(torn.mean)
-    assert paired.high - paired.low < 0.8 * (torn.high - torn.low)
-
-
-def test_the_interval_of_a_rate_stays_within_0_and_1():
-    rare = np.zeros((3, 50), bool)
-    rare[0, :2] = True
-    assert mean_over_seeds(rare).low == 0
-    assert mean_over_seeds(~rare).high == 1
-    assert mean_over_seeds(rare.astype(float)).low < 0
+from regnas_core.flips.intervals import Estimate, crossed_mean, holm
 
 
 @pytest.mark.parametrize(
@@ -162,32 +53,137 @@ def test_crossed_means_are_covered_about_as_often_as_their_level_says(rows, spre
     """Nominal 95 %."""
     rng = np.random.default_rng([rows, int(1000 * spread), int(10 * own)])
     means = [crossed_mean(differences(rng, rows, spread, own)) for _ in range(500)]
-    covered = np.mean([m.low <= 0 <= m.high for m in means])
-    assert 0.9 <= covered <= 0.995
-    assert np.mean([m.p < 0.05 for m in means]) == pytest.approx(1 - covered, abs=1e-9)
+    assert 0.9 <= covered(means) <= 0.995
+    assert np.mean([m.p() < 0.05 for m in means]) <= 0.08
+
+
+def covered(means: list[Estimate]) -> float:
+    """How often 0 is within the interval."""
+    return float(np.mean([low <= 0 <= high for low, high in (m.interval() for m in means)]))
+
+
+def repetitions(rng, trainings: int, spread: float, searches: int = 4) -> tuple[np.ndarray, np.ndarray]:
+    """Differences as above, of several searches a training, which add noise of their own."""
+    rows = differences(rng, trainings, spread, 0.5, 400)
+    of = np.repeat(np.arange(trainings), searches)
+    return rows[of] + rng.normal(0, 0.01, (len(of), 1)), of
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("trainings", "spread"), [*product((3, 5), (0.0, 0.01))])
+def test_searches_within_trainings_are_covered_too(trainings, spread):
+    rng = np.random.default_rng([trainings, int(100 * spread)])
+    means = [crossed_mean(*repetitions(rng, trainings, spread)) for _ in range(500)]
+    assert 0.9 <= covered(means) <= 0.985
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("common", [0.0, 0.06])
+def test_what_seeds_have_in_common_is_covered(common):
+    """Seeds that are the same in every training: without them the interval would be too narrow."""
+    rng, found = np.random.default_rng(int(1000 * common)), {True: [], False: []}
+    trainings, seeds = (axis.ravel() for axis in np.indices((4, 10)))
+    for _ in range(500):
+        rows = differences(rng, 4, 0.002, 0.5, 300)[trainings]
+        rows = rows + rng.normal(0, common, 10)[seeds, None] + rng.normal(0, 0.004, (40, 1))
+        for told in found:
+            found[told].append(crossed_mean(rows, trainings, seeds if told else None))
+    assert 0.9 <= covered(found[True]) <= 0.995
+    assert common == 0 or covered(found[False]) < 0.88
+
+
+def test_seeds_that_are_not_in_every_training_are_left_out():
+    values, trainings = np.random.default_rng(0).normal(size=(5, 50)), np.array([0, 0, 1, 1, 1])
+    plain = crossed_mean(values, trainings)
+    assert crossed_mean(values, trainings, np.array([0, 1, 0, 1, 2])) == plain
+    grid = np.repeat([0, 1], 2), np.tile([0, 1], 2)
+    assert crossed_mean(values[:4], *grid).error >= crossed_mean(values[:4], grid[0]).error
+
+
+def test_an_interval_that_takes_searches_for_trainings_would_miss_the_truth():
+    """The simulation can fail: searches of three trainings say little of other trainings."""
+    rng = np.random.default_rng(0)
+    means = [crossed_mean(repetitions(rng, 3, 0.05)[0]) for _ in range(200)]
+    assert covered(means) < 0.85
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trainings", [3, 5])
+def test_small_p_values_come_no_more_often_than_they_say(trainings):
+    """As corrections for many tests need them; with the interval's degrees of freedom they do not."""
+    rng, bar = np.random.default_rng(trainings), 0.05 / 45
+    rows = rng.normal(0, 0.01, (20_000, trainings, 1)) + rng.normal(0, 0.05, (20_000, 1, 150))
+    means = [crossed_mean(one + rng.normal(0, 0.02, (trainings, 150))) for one in rows]
+    assert np.mean([m.p() < bar for m in means]) < 1.5 * bar
+    loose = [m._replace(strict=0.0).p() < bar for m in means]
+    assert trainings > 3 or np.mean(loose) > 3 * bar
+
+
+def test_what_is_nested_in_a_training_is_averaged():
+    values = np.random.default_rng(0).normal(size=(6, 50))
+    nested = crossed_mean(values, np.array([0, 1, 2, 0, 1, 2]))
+    assert nested == crossed_mean((values[:3] + values[3:]) / 2)
+
+
+def test_repetitions_of_a_single_training_are_the_sample():
+    values = np.random.default_rng(0).normal(size=(4, 50))
+    assert crossed_mean(values, np.zeros(4)) == crossed_mean(values)
+
+
+def test_scalars_are_students():
+    values = np.array([0.3, 0.1, 0.5, 0.2])
+    found, expected = crossed_mean(values), stats.ttest_1samp(values, 0)
+    assert found.interval() == pytest.approx(tuple(expected.confidence_interval(0.95)))
+    assert found.p() == pytest.approx(expected.pvalue)
+    assert found.p(0.1) == pytest.approx(stats.ttest_1samp(values, 0.1).pvalue)
+
+
+def test_within_a_bar_by_two_one_sided_tests():
+    found = Estimate(0.05, 0.02, 10, 0.1)
+    low, high = found.interval()
+    for bar in (0.06, 0.08, high, 0.2):
+        assert (found.p_within(bar) < 0.05) == (high < bar)
+    assert found.p_within(high) == pytest.approx(0.05) and low > 0
+
+
+def test_holm_steps_down():
+    p = np.array([0.01, np.nan, 0.04, 0.03, 0.2])
+    assert holm(p) == pytest.approx([0.04, np.nan, 0.09, 0.09, 0.2], nan_ok=True)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+def test_holm_rejects_as_its_definition_says(values):
+    """Step by step: the smallest p against α / m, the next against α / (m − 1), until one is too large."""
+    p, alpha, rejected = np.array(values), 0.05, set()
+    for step, row in enumerate(np.argsort(p, kind="stable")):
+        if p[row] * (len(p) - step) >= alpha:
+            break
+        rejected.add(int(row))
+    assert set(np.flatnonzero(holm(p) < alpha)) == rejected
 
 
 def test_crossed_means_of_one_training_are_the_images_interval():
     values = np.random.default_rng(0).normal(size=(1, 500))
-    found, low_high = crossed_mean(values), stats.ttest_1samp(values[0], 0).confidence_interval(0.95)
-    assert (found.low, found.high) == pytest.approx(tuple(low_high))
-    assert found.p == pytest.approx(stats.ttest_1samp(values[0], 0).pvalue) and np.isnan(found.seed_sd)
+    found, test = crossed_mean(values), stats.ttest_1samp(values[0], 0)
+    assert found.interval() == pytest.approx(tuple(test.confidence_interval(0.95)))
+    assert found.p() == pytest.approx(test.pvalue) and np.isnan(found.sd)
 
 
 def test_crossed_means_of_equal_trainings_are_those_of_one():
     values = np.random.default_rng(0).normal(size=(1, 500))
     one, many = crossed_mean(values), crossed_mean(np.repeat(values, 4, axis=0))
-    assert (many.mean, many.low, many.high) == pytest.approx((one.mean, one.low, one.high))
+    assert (many.value, *many.interval()) == pytest.approx((one.value, *one.interval()))
+    assert many.p(0.2) > one.p(0.2) and many.means == (one.value,) * 4
 
 
 def test_crossed_means_of_images_that_do_not_matter_are_students():
     rows = np.random.default_rng(0).normal(size=6)
     found = crossed_mean(np.repeat(rows[:, None], 300, axis=1))
     expected = stats.ttest_1samp(rows, 0).confidence_interval(0.95)
-    assert (found.low, found.high) == pytest.approx(tuple(expected))
+    assert found.interval() == pytest.approx(tuple(expected))
 
 
 @pytest.mark.parametrize(("value", "p"), [(0.0, 1.0), (2.0, 0.0)])
 def test_what_does_not_vary_has_no_width(value, p):
     found = crossed_mean(np.full((3, 20), value))
-    assert (found.low, found.high, found.p) == (value, value, p)
+    assert (*found.interval(), found.p()) == (value, value, p)

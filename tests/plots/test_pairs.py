@@ -38,7 +38,9 @@ def test_members_of_one_name_stay_apart():
         expected[b - 1, a] = value
     np.testing.assert_array_equal(grid.mask, expected.mask)
     np.testing.assert_array_equal(grid.compressed(), expected.compressed())
-    assert [label.get_text() for label in ax.get_yticklabels()] == ["2.5M", "2.5M", "3M"]
+    labels = [label.get_text().split("\n") for label in ax.get_yticklabels()]
+    top1 = [f"{value:.1f}" for value in table["large_top1_pct"][:3]]
+    assert labels == [list(pair) for pair in zip(["2.5M", "2.5M", "3M"], top1, strict=True)]
 
 
 def test_families_share_one_scale_and_show_half_of_the_interval():

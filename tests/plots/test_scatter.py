@@ -17,7 +17,7 @@ def test_fig4a_marks_the_means_of_its_clouds():
 
 def test_fig4b_outlines_what_was_chosen():
     table = visits()
-    chosen = table.groupby(["reward", "seed"], as_index=False).first()
+    chosen = table.groupby(["reward", "training"], as_index=False).first()
     figure = plots.fig4b(table, chosen)
     points = np.asarray(figure.axes[0].collections[4].get_offsets())  # R1's, behind three clouds and R0's
     np.testing.assert_allclose(points, chosen[chosen["reward"] == "R1"][["top1_pct", "nfr_pct"]])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from drawn import TABLE1, TABLE2, TABLE3, by_seed, means, panel, written
+from drawn import TABLE1, TABLE2, TABLE3, means, networks, panel, written
 
 from regnas_core import plots
 from regnas_core.plots.style import COLOURS, LABELS
@@ -39,7 +39,7 @@ def test_tuned_designs_keep_the_colour_and_are_hollow():
 
 
 def test_a_single_seed_of_a_design_has_no_interval():
-    figure = plots.designs(("", means("R0", "R2+CAS", half=np.nan), by_seed("R0", "R2+CAS", seeds=1)))
+    figure = plots.designs(("", means("R0", "R2+CAS", half=np.nan), networks("R0", "R2+CAS", count=1)))
     assert written(figure) and figure.axes[0].get_xlabel() == "Top-1 on the test split (%)"
 
 

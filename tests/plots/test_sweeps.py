@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
-from drawn import course, errorbars, ratios, reductions, sweep
+from drawn import course, errorbars, ratios, sweep
 
 from regnas_core import plots
 from regnas_core.plots.style import COLOURS
 
 
-def test_fig5a_draws_seeds_their_mean_and_range():
+def test_fig5a_draws_trainings_their_mean_and_the_middle_of_the_searches():
     table = course()
     short = table[~((table["seed"] == 2) & (table["generation"] > 4))]  # a search that stopped earlier
     (ax,) = plots.fig5a(short).axes
     for design, lines in zip(("R2", "R2+CAS"), (ax.lines[:4], ax.lines[4:]), strict=True):
-        wide = short[short["design"] == design].pivot(index="generation", columns="seed", values="nfr_pct")
-        wide = wide.ffill()
-        np.testing.assert_allclose(np.column_stack([line.get_ydata() for line in lines[:3]]), wide)
+        rows = short[short["design"] == design]
+        wide = rows.pivot(index="generation", columns=["training", "seed"], values="nfr_pct").ffill()
+        for training, line in enumerate(lines[:3]):
+            np.testing.assert_allclose(line.get_ydata(), wide[training].mean(axis=1))
         np.testing.assert_allclose(lines[3].get_ydata(), wide.mean(axis=1))
         assert lines[3].get_color() == COLOURS[design]
     assert all(tick == int(tick) for tick in ax.get_xticks())
 
 
-def test_fig5b_shows_both_designs_and_the_reference():
+def test_fig5b_shows_both_designs_of_both_sizes_and_the_reference():
     table = sweep(2.6, 2.0, 3.4)
     nfr, top1 = plots.fig5b(table).axes
     for ax, column in ((nfr, "nfr_pct"), (top1, "top1_pct")):
         shown = errorbars(ax)
         for design in ("R0", "R2+CAS"):
-            rows = table[table["design"] == design].sort_values("budget")
+            rows = table[table["design"] == design].sort_values(["sizes", "budget"], ascending=[False, True])
             np.testing.assert_allclose(shown[COLOURS[design]], rows[["mmacs", column]])
     assert errorbars(top1)[COLOURS["reference"]].tolist() == [[1.29, 81.56]]
     assert COLOURS["reference"] not in errorbars(nfr)
@@ -44,19 +44,3 @@ def test_appendix_b_orders_the_weights():
     assert labels == ["0\n(R0)", "0.5", "1\n(R2)", "2", "∞\n(R1)"]
     points = {line.get_color() for line in (bars.lines[0] for bars in figure.axes[0].containers)}
     assert points == {COLOURS[name] for name in ("R0", "R2", "R1", "other")}
-
-
-def test_appendix_c_shows_changes_with_their_intervals():
-    table = reductions()
-    (ax,) = plots.appendix_c(table).axes
-    shown = np.concatenate([bars.lines[0].get_xydata() for bars in ax.containers])
-    expected = pd.concat([rows for _, rows in table.groupby("where", sort=False)])
-    np.testing.assert_allclose(shown, expected[["top1_change_pct", "relative_reduction_pct"]])
-    across, up = (np.concatenate([b.lines[2][k].get_segments() for b in ax.containers]) for k in (0, 1))
-    np.testing.assert_allclose(
-        across[:, :, 0], expected[["top1_change_low_pct", "top1_change_high_pct"]].to_numpy()
-    )
-    base = -100 * expected["nfr_change_pct"] / expected["relative_reduction_pct"]
-    reduced = [-100 * expected[f"nfr_change_{end}_pct"] / base for end in ("high", "low")]
-    np.testing.assert_allclose(up[:, :, 1].T, reduced)
-    assert [text.get_text() for text in ax.texts] == ["2.6", "3", "2", "3.4", "6"]

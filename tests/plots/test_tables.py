@@ -12,7 +12,8 @@ MEANS = pd.DataFrame(
     {
         "model": ["Mini-R0-1.3", "Mini-R0-2.6", "Mini-(R2+CAS)-2.6"],
         "design": ["reference", "R0", "R2+CAS"],
-        "seeds": [1, 3, 3],
+        "trainings": [3, 3, 3],
+        "networks": [60, 60, 60],
         "mmacs": [1.304, 2.5501, 294.4],
         "top1_pct": [81.256, 84.1, 84.0],
         "nfr_pct": [float("nan"), 2.894, 2.46],
@@ -57,8 +58,17 @@ def test_the_papers_columns_look_different(table):
     assert "italic" not in tables.shown(tables.printed(MEANS)).to_html()
 
 
-def test_claims_side_by_side_have_the_colours_of_their_verdicts():
-    verdicts = [verdict and f"+1.00 {verdict}" for verdict in tables.COLOURS]
-    table = pd.DataFrame({"number": 1, "claim": "less", "demo": verdicts})
-    html = tables.shown_side_by_side(table).to_html()
-    assert all(colour in html for colour in tables.COLOURS.values())
+VERDICTS = ("holds", "does not hold", "undecided", "no effect", "one training", "")
+
+
+def test_claims_have_the_colours_of_their_verdicts():
+    cells = [verdict and f"+1.00 {verdict}" for verdict in VERDICTS]
+    html = tables.shown_side_by_side(pd.DataFrame({"number": 1, "claim": "less", "demo": cells})).to_html()
+    assert all(colour in html for colour in (*tables.COLOURS.values(), tables.GREY))
+    row = {"number": 1, "claim": "less", "value": 1.0, "low": 0.5, "high": 1.5, "trainings": 3, "p": 0.0001}
+    html = tables.shown_claims(
+        [row | {"p_holm": 0.2, "verdict": v, "inside": True} for v in VERDICTS]
+    ).to_html()
+    assert all(colour in html for colour in (*tables.COLOURS.values(), tables.GREY))
+    assert "< 0.001" in html and "0.200" in html and "inside" not in html
+    assert "verdict" not in tables.shown_claims([row]).to_html()

@@ -29,8 +29,8 @@ def test_reproduce_writes_figures_provenance_and_a_self_contained_report(tmp_pat
     }
     record = json.loads((figures / "provenance" / "negative_flips.json").read_text())
     assert record["preset"]["name"] == "demo"
-    assert len(record["weights"]["digest"]) == 16
-    assert record["weights"]["command"] == "regnas train-supernet --preset demo"
+    assert len(record["weights"][0]["digest"]) == 16
+    assert record["weights"][0]["command"].startswith("regnas train-supernet --preset demo")
     assert len({record["data"][split] for split in ("calibration", "search", "test")}) == 3
     assert record["versions"]["torch"][0].isdigit()
     page = report.read_text()
@@ -53,13 +53,36 @@ def test_a_notebook_without_its_data_is_left_out_but_not_if_it_was_asked_for(
     monkeypatch.setattr(reproduction, "execute", fail)
     report = reproduce("demo", [], {}, out=tmp_path)
     assert f"needy: left out, for want of {tmp_path / 'toy' / 'file.pth'}" in capsys.readouterr().out
-    assert "Needy" not in report.read_text()
+    assert "Left out: Needy, for want of" in report.read_text()
     with pytest.raises(NotebookError, match="failed"):
         reproduce("demo", ["needy"], {}, out=tmp_path)
     (tmp_path / "toy").mkdir()
     (tmp_path / "toy" / "file.pth").touch()  # the data is there, so it failed for another reason
     with pytest.raises(NotebookError, match="failed"):
         reproduce("demo", [], {}, out=tmp_path)
+
+
+def test_a_notebook_that_fails_does_not_keep_the_others_from_running(tmp_path, monkeypatch, make_bench):
+    parameters, bench = ("preset", "overrides"), make_bench(tmp_path)
+    chosen = [Notebook(tmp_path / f"{name}.ipynb", name, (name,), parameters) for name in ("a", "b", "c")]
+    monkeypatch.setenv("REGNAS_OUT", str(tmp_path))
+    monkeypatch.setattr(reproduction, "choose", lambda only: chosen)
+    monkeypatch.setattr(reproduction, "open_workbench", lambda *_, out: bench)
+
+    def execute(nb, output, _):
+        if nb.title == "b":
+            raise NotebookError("b.ipynb failed in cell 3: ValueError: odd")
+        output.parent.mkdir(parents=True, exist_ok=True)
+        nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# x")]), output)
+        bench.figures.mkdir(parents=True, exist_ok=True)
+        (bench.figures / f"{nb.title}.csv").write_text("x\n1\n")
+
+    monkeypatch.setattr(reproduction, "execute", execute)
+    with pytest.raises(NotebookError, match=r"1 of 3 notebooks failed; what the others.*\nb.ipynb .* odd"):
+        reproduce("demo", [], {}, out=tmp_path)
+    page = (bench.runs / "report.html").read_text()
+    assert "Left out: b, it failed: b.ipynb failed in cell 3" in page
+    assert {"a.json", "c.json"} == {path.name for path in (bench.figures / "provenance").iterdir()}
 
 
 def test_the_report_opens_with_verdicts_and_prints_tables(tmp_path, monkeypatch):
@@ -71,8 +94,8 @@ def test_the_report_opens_with_verdicts_and_prints_tables(tmp_path, monkeypatch)
         nbformat.write(nb, output)
         figures = tmp_path / "figures" / "demo"
         figures.mkdir(parents=True)
-        columns = "number,claim,value,low,high,p,verdict"
-        rows = "1,A < B,-0.5,-0.7,-0.3,0.0001,holds\n2,B < C,0.1,,,,not enough data"
+        columns = "number,claim,value,low,high,trainings,p,p_holm,verdict"
+        rows = "1,A < B,-0.5,-0.7,-0.3,3,0.0001,0.0002,holds\n2,B < C,0.1,-0.2,0.4,3,0.4,0.4,undecided"
         (figures / "claims.csv").write_text(f"{columns}\n{rows}\n")
         (figures / "claimsa.md").write_text(
             "**Table 9**\n\n| model | *paper:* NFR |\n| --- | --- |\n| x | *2.16* |\n"
@@ -89,7 +112,7 @@ def test_the_report_opens_with_verdicts_and_prints_tables(tmp_path, monkeypatch)
         "A &lt; B" in page
         and "-0.70 to -0.30" in page
         and "&lt; 0.001" in page
-        and '<td style="color: #767676"><b>not enough data</b>' in page
+        and '<td style="color: #767676"><b>undecided</b>' in page
     )
     assert ">nan<" not in page and "<em>2.16</em>" in page
 

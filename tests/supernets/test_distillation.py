@@ -52,6 +52,16 @@ def by_hand(objective: Objective) -> float:
     return total / len(LOGITS)
 
 
+def test_distillation_alone_is_cross_entropy_against_the_teachers_probabilities():
+    pairs = [
+        sum(p * -math.log(q) for p, q in zip(probabilities(r), probabilities(z), strict=True))
+        for z, r in zip(LOGITS, REFERENCE, strict=True)
+    ]
+    found = focal_distillation(*tensors(), Objective("KD"))
+    assert found.item() == pytest.approx(sum(pairs) / len(pairs), rel=1e-9)
+    assert Objective("KD", weight=3).settings == {"kind": "KD"} and Objective("KD").distils
+
+
 # ── the loss ─────────────────────────────────────────────────────────────────────────────────────
 @pytest.mark.parametrize(
     "objective",
@@ -175,7 +185,7 @@ def test_settings_are_what_a_kind_makes_use_of():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"kind": "KD"}, "'KD': choose one of CE, FD-KL, FD-LM"),
+        ({"kind": "LD"}, "'LD': choose one of CE, KD, FD-KL, FD-LM"),
         ({"weight": -1}, "weight=-1: expected a number of at least 0"),
         ({"alpha": math.nan}, "alpha=nan"),
         ({"beta": math.inf}, "beta=inf"),

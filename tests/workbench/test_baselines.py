@@ -17,7 +17,8 @@ from regnas_core.evaluation import baselines as published
 from regnas_core.evaluation.baselines import REGNETS, Baseline, load_baseline, predict
 from regnas_core.workbench import baselines
 from regnas_core.workbench.baselines import baseline_predictions
-from regnas_core.workbench.workbench import Workbench, open_data
+from regnas_core.workbench.checks import open_data
+from regnas_core.workbench.workbench import Workbench
 
 # Small trees: two search pictures of 1,000 classes are fewer than anyone would search on.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*has no picture of:UserWarning")]

@@ -15,7 +15,8 @@ from regnas_core.data.datasets import Dataset, ImageSet
 from regnas_core.errors import CheckpointError, DataError, PresetError
 from regnas_core.workbench import checks
 from regnas_core.workbench.presets import load_preset, preset_names
-from regnas_core.workbench.workbench import open_data, open_workbench, train_preset
+from regnas_core.workbench.training import train_preset
+from regnas_core.workbench.workbench import open_workbench
 
 OPTIONS = {"image": [3, 16, 16], "classes": 3, "stem": 4, "head": 8, "widths": [6, 8, 8]}
 
@@ -121,7 +122,7 @@ def test_a_trained_on_picture_among_test_pictures_is_found(folder, tmp_path):
 def test_copies_are_left_out_of_the_training(folder):
     for name in ("000.png", "001.png"):
         shutil.copy(folder / "val" / "a" / name, folder / "train" / "a" / f"copy_{name}")
-    data = open_data(load_preset("mine.yaml", {"data.sizes": {"calibration": 3, "search": 3}}))
+    data = checks.open_data(load_preset("mine.yaml", {"data.sizes": {"calibration": 3, "search": 3}}))
     with pytest.warns(UserWarning, match="2 of the 86 training pictures of image tree pictures are copies"):
         assert len(data.train) == 84
     assert not np.isin(data.test.fingerprints, data.train.fingerprints).any()
@@ -145,7 +146,7 @@ def test_weights_of_an_earlier_version_keep_a_digest_alone(folder, monkeypatch):
     bench = open_workbench("mine.yaml", weights)
     old = replace(bench.net, trained_on=None, info={**bench.net.info, "dataset": "folder"})
     checks.check_unseen(old, bench.data)  # the same training pictures
-    changed = open_data(load_preset("mine.yaml", {"data.sizes": {"calibration": 9, "search": 40}}))
+    changed = checks.open_data(load_preset("mine.yaml", {"data.sizes": {"calibration": 9, "search": 40}}))
     with pytest.raises(CheckpointError, match="keeps no list of the pictures, and folder's training"):
         checks.check_unseen(old, changed)
 

@@ -57,7 +57,8 @@ def test_overrides_set_keys_of_any_section():
     assert preset.supernet.options == {"classes": 3}
     assert preset.search.target_mmacs == load_preset("demo").search.target_mmacs
     assert load_preset("demo").search.population != 40  # the preset itself is not changed
-    assert load_preset("demo", {"supernet.options.classes": 7}).supernet.options == {"classes": 7}
+    options = load_preset("demo", {"supernet.options.classes": 7}).supernet.options
+    assert options == {"tied": True, "classes": 7}  # beside the preset's own
     assert load_preset("demo", {"data.sizes.search": 500}).data.sizes == {"search": 500}
 
 

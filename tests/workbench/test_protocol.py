@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from regnas_core import Evaluator, run_search
-from regnas_core.errors import RegnasError
+from regnas_core.errors import DataError, RegnasError
 from regnas_core.search.rewards import reward
 from regnas_core.spaces.space import Arch
 from regnas_core.workbench.protocol import get_score
@@ -44,12 +44,18 @@ def test_a_search_respects_its_limits_and_keeps_its_log(bench, reference, cas):
     assert found.log.groupby("generation").size().tolist() == [8, 6]
     assert max(map(bench.space.macs, found.archs)) <= 0.14e6
     assert all(bench.space.contains(a, reference) for a in found.archs) == cas
-    path = bench.runs / "searches" / f"R2{'+CAS' if cas else ''}-0.14M-seed3.parquet"
+    (path,) = (bench.runs / "searches").glob(f"R2{'+CAS' if cas else ''}-0.14M-seed3-*.parquet")
     kept = pd.read_parquet(path)
     pd.testing.assert_frame_equal(kept, found.log)
-    measured = bench.measure(found.archs, reference, "search")
-    for column in ("arch", "top1_pct", "nfr_pct", "pfr_pct"):
-        assert kept[column].tolist() == measured[column].tolist()
+    again = run_search(bench, "R2", reference=reference, cas=cas, seed=3)
+    assert again.best == found.best and tuple(again.archs) == found.archs
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(DataError, match=r"cannot be read .* Delete it"):
+        run_search(bench, "R2", reference=reference, cas=cas, seed=3)
+    right, own = bench.correct(found.archs, "search"), bench.correct([reference], "search")
+    assert kept["arch"].tolist() == list(map(str, found.archs))
+    for column, rate in (("top1_pct", right.mean(1)), ("nfr_pct", (own & ~right).mean(1))):
+        assert kept[column].tolist() == pytest.approx((100 * rate).tolist(), rel=1e-12)
     assert kept["score"].tolist() == pytest.approx(((kept["top1_pct"] - kept["nfr_pct"]) / 100).tolist())
     assert str(found.best) == kept["arch"][kept["score"].idxmax()]
 
@@ -59,10 +65,8 @@ def test_budget_and_label_of_a_search_can_be_given(bench, reference):
     assert max(map(bench.space.macs, found.archs)) <= 0.08e6
     assert "nfr_pct" not in found.log
     run_search(bench, (1, 0.5), reference=reference)
-    assert {p.name for p in (bench.runs / "searches").iterdir()} == {
-        "small-0.08M-seed0.parquet",
-        "1,0.5-0.14M-seed0.parquet",
-    }
+    names = {p.stem.rpartition("-")[0] for p in (bench.runs / "searches").iterdir()}
+    assert names == {"small-0.08M-seed0", "1,0.5-0.14M-seed0"}
 
 
 @pytest.mark.slow
@@ -73,8 +77,8 @@ def test_a_budget_can_be_in_any_cost(bench, reference):
     found = run_search(bench, "R2", reference=reference, cas=True, cost="latency", budget=1000)
     assert all(bench.space.contains(arch, reference) for arch in found.archs)
     assert (bench.runs.parent / "latency").is_dir() and (found.log["cost"] > 0).all()
-    names = {p.name for p in (bench.runs / "searches").iterdir()}
-    assert {"R2-0.012M-seed0.parquet", "R2+CAS-1000ms-seed0.parquet"} <= names
+    names = {p.stem.rpartition("-")[0] for p in (bench.runs / "searches").iterdir()}
+    assert {"R2-0.012M-seed0", "R2+CAS-1000ms-seed0"} <= names
     with pytest.raises(RegnasError, match="A search by note10 needs a budget"):
         run_search(bench, "R2", reference=reference, cost="note10")
 
@@ -135,7 +139,7 @@ def test_a_search_that_races_by_the_exact_bound_finds_the_same(make_bench, tmp_p
     assert raced.best == plain.best and raced.archs == plain.archs
     kept = raced.log["top1_pct"].notna()
     assert raced.log.loc[kept, "score"].tolist() == plain.log.loc[kept, "score"].tolist()  # ties as well
-    for column in ("top1_pct", "nfr_pct", "pfr_pct"):
+    for column in ("top1_pct", "nfr_pct"):
         assert (raced.log.loc[kept, column] == plain.log.loc[kept, column]).all()
     dropped = ~kept & (raced.log["generation"] == 3)
     assert (raced.log.loc[dropped, "score"] < raced.log["score"].nlargest(3).min()).all()

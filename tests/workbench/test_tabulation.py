@@ -88,7 +88,7 @@ def test_workers_give_the_same(small, make_bench, net, tmp_path, monkeypatch):
     alone = tabulate(small, tmp_path / "a.npz")
     with ThreadPoolExecutor(2) as executor:
         shared = replace(make_bench(tmp_path / "shared", net=net), executor=executor)
-        monkeypatch.setattr(workbench, "_reopened", lambda preset: small)
+        monkeypatch.setattr(workbench, "_reopened", lambda preset, root: small)
         table = tabulate(shared, tmp_path / "b.npz")
     for split in ("search", "test"):
         np.testing.assert_array_equal(table.right(split), alone.right(split))
@@ -143,10 +143,28 @@ def test_a_workbench_looks_up_what_a_table_knows(small, make_bench, net, tmp_pat
     monkeypatch.setattr(Evaluator, "predict", None)  # nothing is evaluated
     found = run_search(bench, "R2", reference=own.space.smallest, cas=True)
     pd.testing.assert_frame_equal(found.log, plain.log)
-    assert found.best == plain.best and bench.measure([found.best], own.space.smallest, "test").shape == (
-        1,
-        9,
-    )
+    assert found.best == plain.best and len(bench.measure([found.best], own.space.smallest, "test")) == 1
+
+
+def test_a_table_of_copies_is_taken_with_a_warning(small, make_bench, net, tmp_path, monkeypatch):
+    """Other files of a recorded data set: a few pixels differ, labels and order do not."""
+    monkeypatch.setattr(benchmark, "TABLES", tmp_path / "tables")
+
+    def opened(name: str, bit: int = 0):
+        data = replace(small.data, name=name, open_split=lambda s: _with_bit(small.data.open_split(s), bit))
+        return replace(make_bench(tmp_path / name, net=replace(net, space=small.tied.space)), data=data)
+
+    table = tabulate(opened("cifar10"), tmp_path / "tables" / "toy-0.npz")
+    assert opened("cifar10").table is not None
+    copies = opened("cifar10", 1)
+    with pytest.warns(UserWarning, match=r"training 0: made with copies of cifar10.* recompute=true"):
+        assert copies.table.right("test").tolist() == table.right("test").tolist()
+    assert compare(copies, table, networks=5)["bits"].sum() > 0
+    assert opened("folder", 1).table is None
+
+
+def _with_bit(images, bit: int):
+    return replace(images, images=images.images ^ bit)
 
 
 def test_tables_do_not_depend_on_the_number_of_threads(make_bench, net, tmp_path):

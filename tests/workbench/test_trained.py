@@ -152,17 +152,12 @@ def test_a_killed_job_goes_on_where_it_stopped(bench, open_bench, arch, monkeypa
 
 
 def test_the_bar_counts_networks(bench, arch, monkeypatch):
-    said = []
-
-    class Bar(networks.tqdm):
-        def set_description(self, text):
-            said.append(text)
-
-    monkeypatch.setattr(networks, "tqdm", Bar)
+    shown = []
+    monkeypatch.setattr(networks, "tqdm", lambda found, *given, **_: shown.append(given) or found)
     jobs = [job(arch, seed=seed, epochs=1) for seed in (0, 1, 0)]
     job_predictions(bench, jobs)
     job_predictions(bench, jobs)
-    assert said == ["training 1 of 2 networks", "training 2 of 2 networks"]
+    assert shown == [("training", 2)]
 
 
 # ── packaged predictions ─────────────────────────────────────────────────────────────────────────
@@ -171,7 +166,7 @@ def packaged(bench, arch, reference) -> list[Job]:
     """Two jobs whose predictions the package brings along."""
     jobs = [job(arch), job(arch, objective=KL, reference=reference)]
     job_predictions(bench, jobs)
-    package(bench, [*jobs, jobs[0]])
+    package([(bench, job) for job in [*jobs, jobs[0]]])
     return jobs
 
 
@@ -197,8 +192,27 @@ def test_packaged_predictions_are_not_used_where_all_is_computed_again(
     np.testing.assert_array_equal(found, job_predictions(open_bench(recompute=True), packaged))
 
 
+def test_packaged_predictions_of_copies_are_taken_with_a_warning(bench, packaged, trained):
+    def compressed(split: str) -> ImageSet:
+        images = quarters(split)
+        return replace(images, images=images.images ^ 1)
+
+    expected = job_predictions(bench, packaged)
+    copies = replace(bench.data, open_split=compressed)
+    mine = replace(bench, data=copies, runs=bench.runs.parent / "mine" / "toy")
+    job_predictions(mine, packaged[:1])  # any pictures: trained anew
+    assert trained["epochs"] == 2
+    recorded = replace(mine, data=replace(copies, name="cifar10"), runs=bench.runs.parent / "other" / "toy")
+    with pytest.warns(UserWarning, match="2 networks that were trained one by one: made with copies"):
+        np.testing.assert_array_equal(job_predictions(recorded, packaged), expected)
+    assert trained["epochs"] == 2
+    again = replace(recorded, preset=recorded.preset.model_copy(update={"recompute": True}))
+    job_predictions(again, packaged[:1])
+    assert trained["epochs"] == 4
+
+
 def test_the_packaged_table_can_be_read(bench, arch, reference, packaged, tmp_path):
-    path = package(bench, packaged, tmp_path / "other.parquet")
+    path = package([(bench, one) for one in packaged], tmp_path / "other.parquet")
     table = pd.read_parquet(path)
     assert table["key"].tolist() == [prediction_key(bench, j, "test") for j in packaged]
     assert table["arch"].tolist() == [str(arch)] * 2 and table["split"].tolist() == ["test"] * 2
@@ -214,10 +228,10 @@ def test_a_package_is_added_to_without_training_again(open_bench, packaged, trai
     elsewhere = open_bench("elsewhere")
     more = [*packaged, job(arch, start="super-network")]
     with pytest.raises(RegnasError, match=r"Nothing is stored of Job\(.*on test; call job_predictions first"):
-        package(elsewhere, more)
+        package([(elsewhere, one) for one in more])
     job_predictions(elsewhere, more)
     assert trained["epochs"] == 2
-    assert len(pd.read_parquet(package(elsewhere, more))) == 3
+    assert len(pd.read_parquet(package([(elsewhere, one) for one in more]))) == 3
 
 
 def test_a_damaged_package_is_named(bench, arch, tmp_path):

@@ -19,7 +19,7 @@ def order(identity: str = "net-images") -> Order:
         def identity(self, split: str) -> str:
             return identity
 
-    return Order(lambda preset: Bench(), "{}", None, (("search", "net-images"),))
+    return Order(lambda preset, root: Bench(), "{}", "", None, (("search", "net-images"),))
 
 
 def work(bench, archs: list):

@@ -28,7 +28,8 @@ def write_explorer(
 
     Args:
         path: of the page.
-        names: tables, as ``"demo-0"`` or the path of a file; all that are here by default.
+        names: tables, as ``"demo-0"`` or the path of a file; by default all that are here and that the page
+            can hold (spaces where larger genes contain smaller ones).
         images: how many of each split, the first ones, so that the page stays small; by default fewer the
             more tables there are.
         pictures: how many of the test images can be seen, for each data set.
@@ -41,6 +42,8 @@ def write_explorer(
     if not files:
         raise DataError("There is no table to explore here. Make one with `regnas tabulate`.")
     tables = {file.stem: load_tabular(file) for file in files}
+    if not names:
+        tables = {name: table for name, table in tables.items() if table.space.by_genes}
     images = images or IMAGES // len(tables)
     about, blobs = [], []
     for name, table in tables.items():

@@ -124,7 +124,13 @@ def _body(project: Path, page: Page) -> str:
             cell.source = _FORMULA.sub(lambda tex: mathml(tex[1], display="block"), cell.source)
     exporter = HTMLExporter(template_name="basic")
     exporter.log.setLevel("ERROR")  # images without alternative texts get them below
-    return exporter.from_notebook_node(nb)[0]
+    soup = BeautifulSoup(exporter.from_notebook_node(nb)[0], "html.parser")
+    for cell, shown in zip(nb.cells, soup("div", class_="cell"), strict=True):
+        if cell.metadata.get("jupyter", {}).get("source_hidden"):
+            what = "Versions" if "rc.versions()" in cell.source else "Checks"
+            shown.wrap(soup.new_tag("details")).insert(0, summary := soup.new_tag("summary"))
+            summary.string = what
+    return str(soup)
 
 
 def names() -> str:

@@ -91,6 +91,9 @@ class SearchSection(Section):
     """
 
     images: Literal["search", "validation"] = "search"
+    images_per_seed: int | None = Field(
+        None, ge=1, description="each seed searches on so many images, drawn anew from the split; all: none"
+    )
     reference_mmacs: float = Field(gt=0)
     target_mmacs: float = Field(gt=0)
     sweep: tuple[float, ...] = Field((), description="budgets of Fig. 5b and of families, ascending")
@@ -141,6 +144,8 @@ class SearchSection(Section):
     def _ordered(self) -> SearchSection:
         if self.target_mmacs <= self.reference_mmacs:
             raise ValueError("target_mmacs must exceed reference_mmacs: the target is the larger network")
+        if self.racing is not None and self.images_per_seed:
+            raise ValueError("racing goes by blocks of all search images: leave out images_per_seed")
         if sorted({self.reference_mmacs, *self.sweep}) != [self.reference_mmacs, *self.sweep]:
             raise ValueError("sweep must ascend, and begin above reference_mmacs")
         return self
@@ -183,8 +188,14 @@ class Preset(Section):
     )
     samples: int = Field(300, ge=2, description="random architectures drawn for scatter plots")
     seed: int = Field(0, ge=0, description="first seed of searches and samples")
-    seeds: int = Field(3, ge=1, description="searches are repeated with so many consecutive seeds")
-    sweep_seeds: int = Field(3, ge=1, description="the same, where budgets, λ or platforms are swept")
+    trainings: int = Field(
+        1,
+        ge=1,
+        description="everything is repeated on the first so many trainings that ship; other weights are one",
+    )
+    seeds: int = Field(
+        3, ge=1, description="the whole protocol, reference and targets, is repeated with so many seeds"
+    )
     recompute: bool = Field(False, description="train networks again whose predictions come with the package")
     device: str = Field("auto", description="'auto', 'cpu', 'cuda', 'cuda:1', …")
 
@@ -246,9 +257,9 @@ def alongside(own: Preset, other: Preset) -> Preset:
     """``other`` with the seeds, the protocol of search, the images and the evaluation of ``own``.
 
     What stays its own: data set, super-network, budgets, and how networks are trained; of another data set,
-    path and sizes, too.
+    path and sizes, too. Images are no more than either asks for.
     """
-    general = ("samples", "seed", "seeds", "sweep_seeds", "recompute", "device", "evaluation")
+    general = ("samples", "seed", "seeds", "recompute", "device", "evaluation")
     protocol = (
         "images",
         "strategy",
@@ -261,12 +272,20 @@ def alongside(own: Preset, other: Preset) -> Preset:
         "racing",
     )
     same = ("path", "sizes") if own.data.name == other.data.name else ()
-    parts = {"search": protocol, "data": ("search_images", "test_images", *same)}
-    changed = {
-        part: getattr(other, part).model_copy(update={key: getattr(getattr(own, part), key) for key in keys})
-        for part, keys in parts.items()
-    }
+    parts = {"search": protocol, "data": same}
+    limits = {"search": ("images_per_seed",), "data": ("search_images", "test_images")}
+    changed = {}
+    for part, keys in parts.items():
+        a, b = getattr(own, part), getattr(other, part)
+        counts = {key: _fewer(getattr(a, key), getattr(b, key)) for key in limits[part]}
+        changed[part] = b.model_copy(update={key: getattr(a, key) for key in keys} | counts)
+    if own.search.racing is not None:  # goes by all search images
+        changed["search"] = changed["search"].model_copy(update={"images_per_seed": None})
     return other.model_copy(update={key: getattr(own, key) for key in general} | changed)
+
+
+def _fewer(*limits: int | None) -> int | None:
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def parse_overrides(pairs: list[str]) -> dict[str, Any]:
