@@ -88,16 +88,24 @@ def target(rep: Repetition, design: str | tuple[float, float], **how: Any) -> Ar
     return run_search(rep.bench, weights, **given, seed=rep.seed).best
 
 
-def targets(bench: Workbench, design: str | tuple[float, float], **how: Any) -> dict[Repetition, Arch]:
-    """The targets of all repetitions; those are left out in which no network is within the limits."""
-    return repeated(bench, partial(target, design=design, **how))
+def targets(
+    bench: Workbench,
+    design: str | tuple[float, float],
+    *,
+    reps: Sequence[Repetition] | None = None,
+    **how: Any,
+) -> dict[Repetition, Arch]:
+    """The targets of all repetitions, or of ``reps``, but where no network is within the limits."""
+    return repeated(bench, partial(target, design=design, **how), reps)
 
 
-def repeated(bench: Workbench, find: Callable[[Repetition], Arch]) -> dict[Repetition, Arch]:
-    """What every repetition finds; those are left out in which no network is within the limits."""
+def repeated(
+    bench: Workbench, find: Callable[[Repetition], Arch], reps: Sequence[Repetition] | None = None
+) -> dict[Repetition, Arch]:
+    """What all repetitions find, or ``reps``, but where no network is within the limits."""
     found: dict[Repetition, Arch] = {}
     error: InfeasibleError | None = None
-    for rep in tqdm(repetitions(bench), desc="repetitions", leave=False):
+    for rep in tqdm(repetitions(bench) if reps is None else reps, desc="repetitions", leave=False):
         try:
             found[rep] = find(rep)
         except InfeasibleError as infeasible:

@@ -38,13 +38,6 @@ class Group:
     def keys(self) -> list[Key]:
         return list(zip(self.networks["training"], self.networks["seed"], strict=True))
 
-    def firsts(self) -> Group:
-        """Of every training the first repetition alone."""
-        rows = np.flatnonzero(~self.networks.duplicated("training"))
-        return Group(
-            self.model, self.design, self.networks.iloc[rows].reset_index(drop=True), self.right[rows]
-        )
-
     def of(self, keys: Iterable[Key]) -> Right:
         """Which images these repetitions' networks get right."""
         place = {key: row for row, key in enumerate(self.keys)}
@@ -93,10 +86,6 @@ class Comparison:
 
     def __getitem__(self, design: str) -> Group:
         return next(g for g in self.groups if g.design == design)
-
-    def firsts(self) -> Comparison:
-        """The same of every training's first repetition alone."""
-        return Comparison(self.reference.firsts(), tuple(g.firsts() for g in self.groups))
 
     @property
     def designs(self) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -37,8 +38,8 @@ class Laptop:
         self.predict = load_predictor(self.space)
         self.latency: Cost = note10(self.space)
 
-    def predict_genes(self, archs: Sequence[Arch]) -> np.ndarray:
-        """The same for the genes of architectures of any width, at 224 pixels."""
+    def predict_genes(self, archs: Sequence[Any]) -> np.ndarray:
+        """The same for the genes of architectures of any width, or of what has ks, e and d, at 224 pixels."""
         return self.predict([self.space.arch(ks=a.ks, e=a.e, d=a.d, r=224) for a in archs])
 
     def reference(self, seed: int = 0) -> Arch:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -166,18 +165,13 @@ def appendix_c(bench: Workbench, found: Sweep) -> pd.DataFrame:
     rows = []
     for (where, sizes, budget), c in several.items():
         difference = c.differences([("R2+CAS", "R0")]).iloc[0]
-        changes = {
-            f"{rate}_change_{end}": difference[f"{rate}_{end}"]
-            for rate in ("nfr", "top1")
-            for end in ("pct", "low_pct", "high_pct")
-        }
         rows.append(
             {
                 "where": where,
                 "sizes": sizes,
                 "budget": budget,
                 "relative_reduction_pct": -difference["relative_nfr_change_pct"],
-                **changes,
+                **_changes(difference),
                 "within_1_pct": abs(difference["top1_pct"]) < 1,
             }
         )
@@ -217,14 +211,19 @@ def platforms(bench: Workbench) -> pd.DataFrame:
         named = Path(platform).stem if is_recorded(platform) else platform
         groups = [group(f"{d}, {named}", d, archs) for d, archs in found.items()]
         compared = Comparison(base, tuple(groups))
-        table, change = compared.means(), compared.differences([("R2+CAS", "R0")]).iloc[0]
-        for rate, end in product(("nfr", "top1"), ("pct", "low_pct", "high_pct")):
-            table.loc[table["design"] == "R2+CAS", f"{rate}_change_{end}"] = change[f"{rate}_{end}"]
+        table, changes = compared.means(), _changes(compared.differences([("R2+CAS", "R0")]).iloc[0])
+        table.loc[table["design"] == "R2+CAS", [*changes]] = [*changes.values()]
         cost = bench.cost(platform)  # with what the searches have measured
         every = [[bench.space.parse(arch) for arch in g.networks["arch"]] for g in (base, *groups)]
         costs = [np.mean([cost(arch) for arch in archs]) / scale for archs in every]
         parts.append(table.assign(platform=named, budget=budget, cost=costs, unit=symbol))
     return _fronted(pd.concat(parts, ignore_index=True), ["platform", "budget", "cost", "unit"])
+
+
+def _changes(difference: pd.Series) -> dict[str, float]:
+    """Of a row of :meth:`Comparison.differences`: nfr_change_pct and top1_change_pct, with intervals."""
+    ends = ("pct", "low_pct", "high_pct")
+    return {f"{rate}_change_{end}": difference[f"{rate}_{end}"] for rate in ("nfr", "top1") for end in ends}
 
 
 def _fronted(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:

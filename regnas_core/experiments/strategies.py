@@ -43,24 +43,30 @@ PAIRS = {
 
 
 def table2(
-    bench: Workbench, designs: Iterable[str] = DESIGNS, *, matched: bool = False, budget: float | None = None
+    bench: Workbench,
+    designs: Iterable[str] = DESIGNS,
+    *,
+    matched: bool = False,
+    budget: float | None = None,
+    reps: Sequence[Repetition] | None = None,
 ) -> Comparison:
     """Table 2: what the rewards R0, R1, R2 and R2 + CAS find within the target budget.
 
-    With ``matched`` targets use 93 to 100 % of the budget, so that designs are compared at equal size.
+    With ``matched`` targets use 93 to 100 % of the budget, so that designs are compared at equal size. By
+    default ``reps`` are all repetitions.
     """
     given = bench.preset.search.target_mmacs if budget is None else budget
     found = (
-        group(model_name(bench, d, given), d, targets(bench, d, budget=given, matched=matched))
+        group(model_name(bench, d, given), d, targets(bench, d, reps=reps, budget=given, matched=matched))
         for d in designs
     )
-    return Comparison(reference_group(bench), tuple(found))
+    return Comparison(reference_group(bench, reps), tuple(found))
 
 
-def reference_group(bench: Workbench) -> Group:
-    """The references of all repetitions."""
+def reference_group(bench: Workbench, reps: Sequence[Repetition] | None = None) -> Group:
+    """The references of all repetitions, or of ``reps``."""
     name = model_name(bench, "R0", bench.preset.search.reference_mmacs)
-    return group(name, "reference", repeated(bench, reference))
+    return group(name, "reference", repeated(bench, reference, reps))
 
 
 def table2_claims(found: Comparison, where: str = "") -> list[dict]:
@@ -222,7 +228,7 @@ def finetuning_jobs(bench: Workbench) -> dict[str, dict[Repetition, Job]]:
 
 def table3(bench: Workbench) -> Comparison:
     """Table 3: every training's first targets, as they come out of the super-network and fine-tuned."""
-    rows, budget = table2(bench, ("R0", "R2+CAS")).firsts(), bench.preset.search.target_mmacs
+    rows, budget = table2(bench, ("R0", "R2+CAS"), reps=firsts(bench)), bench.preset.search.target_mmacs
     tuned = {
         design: trained(
             f"{model_name(bench, design.split(',')[0], budget)}, {design.split(', ')[1]}", design, jobs

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -51,20 +52,26 @@ def _dumbbells(table: pd.DataFrame, places: pd.Series, labels: Sequence[str]) ->
             chosen = table["design"] == design
             rows, where = table[chosen], {"shift": (0, shift)}
             dots(ax, rows[f"{rate}_pct"], places[chosen], design, xerr=whiskers(rows, rate), **where)
-        for place in range(1, len(labels)):
-            ax.axhline(place - 0.5, color="#DDDDDD", lw=0.8)
         ax.set_xlabel(label)
-        ax.tick_params(axis="y", length=0)
     chosen = table["design"] == "reference"
     keys = [key("R0"), key("R2+CAS")]
     if chosen.any():
         rows = table[chosen]
         dots(axes[1], rows["top1_pct"], places[chosen], "reference", ms=10, xerr=whiskers(rows, "top1"))
         keys.append(key("reference", ms=10))
-    axes[0].set_yticks(range(len(labels)), labels, fontsize=8)
-    axes[0].set_ylim(len(labels) - 0.5, -0.5)
+    _name_rows(axes, labels)
     legend_below(figure, "mean and 95 % interval, test split", handles=keys)
     return figure
+
+
+def _name_rows(axes: Sequence[Axes], names: Sequence[str]) -> None:
+    """Names beside the rows of panels that share them, from the top down, and lines between the rows."""
+    for ax in axes:
+        for place in range(1, len(names)):
+            ax.axhline(place - 0.5, color="#DDDDDD", lw=0.8)
+        ax.tick_params(axis="y", length=0)
+    axes[0].set_yticks(range(len(names)), names, fontsize=8)
+    axes[0].set_ylim(len(names) - 0.5, -0.5)
 
 
 @styled
@@ -74,9 +81,8 @@ def appendix_c(table: pd.DataFrame) -> Figure:
     Intervals are the 95 % intervals of the differences; for NFR, R0's is taken as it is. In the grey band
     Top-1 changes by less than a point.
     """
-    keys = table[["where", "budget"]].drop_duplicates().sort_values(["where", "budget"])
-    keys = list(keys.itertuples(index=False, name=None))
-    figure, (fall, change) = new_figure(5.8, 1.25 + 0.36 * len(keys), ncols=2, sharey=True)
+    places = sorted(set(zip(table["where"], table["budget"], strict=True)))
+    figure, (fall, change) = new_figure(5.8, 1.25 + 0.36 * len(places), ncols=2, sharey=True)
     with np.errstate(divide="ignore", invalid="ignore"):
         scale = np.abs(table["relative_reduction_pct"] / table["nfr_change_pct"])
     reach = whiskers(table, "nfr_change")[::-1] * np.where(np.isfinite(scale), scale, np.nan)
@@ -88,14 +94,11 @@ def appendix_c(table: pd.DataFrame) -> Figure:
         for sizes, lift, look in (("up to", -0.17, {}), ("matched", 0.17, hollow)):
             chosen = (table["sizes"] == sizes).to_numpy()
             rows = table[chosen]
-            at = [keys.index(key) + lift for key in zip(rows["where"], rows["budget"], strict=True)]
+            at = [places.index(place) + lift for place in zip(rows["where"], rows["budget"], strict=True)]
             dots(ax, rows[value], at, "R2+CAS", xerr=reaches[ax][:, chosen], **look)
-        for place in range(1, len(keys)):
-            ax.axhline(place - 0.5, color="#DDDDDD", lw=0.8)
-        ax.tick_params(axis="y", length=0)
-    fall.set(xlabel="relative reduction of NFR (%)", ylim=(len(keys) - 0.5, -0.5))
+    fall.set_xlabel("relative reduction of NFR (%)")
     change.set_xlabel("change of Top-1 (points)")
-    fall.set_yticks(range(len(keys)), [f"{where}, {budget:g} M" for where, budget in keys], fontsize=8)
+    _name_rows((fall, change), [f"{where}, {budget:g} M" for where, budget in places])
     handles = [key("R2+CAS", "up to the budget"), key("R2+CAS", "at equal size", **hollow)]
     legend_below(figure, "R2 + CAS against R0; 95 % interval, test split", handles=handles)
     return figure
@@ -192,11 +195,7 @@ def differences(*panels: tuple[str, pd.DataFrame], paper: pd.DataFrame | None = 
                 look = {key: value for key, value in PAPER.items() if not face or key not in ("color", "lw")}
                 ax.scatter(rows[f"{rate}_pct"], rows["comparison"].map(names.index), **look, **face)
         ax.set_xlabel(label)
-        ax.tick_params(axis="y", length=0)
-        for place in range(1, len(names)):
-            ax.axhline(place - 0.5, color="#DDDDDD", lw=0.8)
-    axes[0].set_yticks(range(len(names)), names, fontsize=8)
-    axes[0].set_ylim(len(names) - 0.5, -0.5)
+    _name_rows(axes, names)
     keys = [
         Line2D([], [], color=PRESETS[i], marker="o", ls="", label=title)
         for i, (title, _) in enumerate(panels)

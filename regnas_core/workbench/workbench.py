@@ -185,7 +185,7 @@ class Workbench:
         space = self.space if isinstance(self.space, TiedSpace) else TiedSpace(self.space)
         return replace(self.net, space=space)
 
-    @property
+    @cached_property
     def made_of(self) -> dict[str, Any]:
         """What right and wrong of a sub-network depend on: digests of weights and images, and settings."""
         settings, calibration = self.preset.evaluation, self.data.calibration

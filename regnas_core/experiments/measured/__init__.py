@@ -113,28 +113,31 @@ def by_strategy(
         every measured network there: so far the line is drawn out).
     """
     space, rows = get_space("ofa-mbv3-w1.0", resolutions=(224,)), []
-    jobs = [(budget, *kind, seed) for budget in budgets for kind in strategies.items() for seed in seeds]
-    for budget, strategy, evaluations, seed in tqdm(jobs, desc="searches", leave=False):
+    jobs = [(*kind, seed) for kind in strategies.items() for seed in seeds]
+    for budget in budgets:
         inside = table[table["mmacs"] <= budget]
         near = inside[inside["mmacs"] >= 0.7 * budget]
         line = stats.linregress(near["predicted_pct"], near["top1_pct"])
         left = near["top1_pct"] - line.intercept - line.slope * near["predicted_pct"]
-        best = search(space, predict, strategy, evaluations, seed, max_cost=budget * 1e6).best
-        predicted = 100 * float(predict([best])[0])
-        expected, front = line.intercept + line.slope * predicted, inside["top1_pct"].max()
-        rows.append(
-            {
-                "budget": budget,
-                "strategy": strategy,
-                "evaluations": evaluations,
-                "seed": seed,
-                "mmacs": space.macs(best) / 1e6,
-                "predicted_pct": predicted,
-                "expected_pct": expected,
-                "error_pct": float(np.sqrt((left**2).sum() / (len(near) - 2))),
-                "front_pct": front,
-                "behind_pct": front - expected,
-                "beyond_pct": predicted - near["predicted_pct"].max(),
-            }
-        )
+        error = float(np.sqrt((left**2).sum() / (len(near) - 2)))
+        front, most = inside["top1_pct"].max(), near["predicted_pct"].max()
+        for strategy, evaluations, seed in tqdm(jobs, desc=f"searches, {budget:g} M", leave=False):
+            best = search(space, predict, strategy, evaluations, seed, max_cost=budget * 1e6).best
+            predicted = 100 * float(predict([best])[0])
+            expected = line.intercept + line.slope * predicted
+            rows.append(
+                {
+                    "budget": budget,
+                    "strategy": strategy,
+                    "evaluations": evaluations,
+                    "seed": seed,
+                    "mmacs": space.macs(best) / 1e6,
+                    "predicted_pct": predicted,
+                    "expected_pct": expected,
+                    "error_pct": error,
+                    "front_pct": front,
+                    "behind_pct": front - expected,
+                    "beyond_pct": predicted - most,
+                }
+            )
     return pd.DataFrame(rows)
