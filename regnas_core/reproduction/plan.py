@@ -290,12 +290,17 @@ def as_text(plan: Plan) -> str:
     ]
     if len(plan.hours):
         every = plan.hours.set_index("preset").sum(axis=1).sum()
-        shared = ", ".join(f"{every / n:.3g} on {n}" for n in DEVICES)
+        shared = ", ".join(f"{_rounded(every / n)} on {n}" for n in DEVICES)
+        hours = plan.hours.apply(lambda column: column if column.name == "preset" else column.map(_rounded))
         parts += [
-            f"Hours on one device like this one ({pick_device(preset.device)})\n{format_table(plan.hours)}",
+            f"Hours on one device like this one ({pick_device(preset.device)})\n{format_table(hours)}",
             f"In all, at best: {shared}. Devices share generations out, and wait for the slowest.",
         ]
     return "\n\n".join(part for part in parts if part)
+
+
+def _rounded(hours: float) -> str:
+    return f"{hours:,.0f}" if hours >= 10 else f"{hours:.2g}"
 
 
 def _listed(title: str, lines: Sequence[str]) -> str:

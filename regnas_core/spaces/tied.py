@@ -183,28 +183,35 @@ class TiedSpace(Space):
         if (inside := self._listed(**limits)) is None:
             yield from super().mutants(parents, rng, prob, **limits)
             return
+        allowed = self._among(inside)
         own, counts = self.grid(parents), np.array([len(gene.drawn) for gene in self.genes])
         while True:
             base = own[rng.integers(len(own), size=BATCH)]
             drawn = self._drawn[np.arange(len(counts)), rng.integers(counts, size=base.shape)]
             child = np.where(rng.random(base.shape) < prob, drawn, base)
-            yield from self._kept(child, (child != base).any(1), inside) or parents[:1]
+            yield from self._kept(child, (child != base).any(1), allowed) or parents[:1]
 
     def crossings(self, parents: Sequence[Arch], rng: np.random.Generator, **limits: Any) -> Iterator[Arch]:
         """As :meth:`mutants`, of two parents each."""
         if (inside := self._listed(**limits)) is None:
             yield from super().crossings(parents, rng, **limits)
             return
-        own = self.grid(parents)
+        own, allowed = self.grid(parents), self._among(inside)
         while True:
             a, b = own[rng.integers(len(own), size=(2, BATCH))]
             child = np.where(rng.random(a.shape) < 0.5, a, b)
-            yield from self._kept(child, (child != a).any(1) & (child != b).any(1), inside) or parents[:1]
+            yield from self._kept(child, (child != a).any(1) & (child != b).any(1), allowed) or parents[:1]
 
-    def _kept(self, genes: NDArray[np.int8], new: NDArray[np.bool_], inside: NDArray[np.int64]) -> list[Arch]:
+    def _among(self, inside: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Of every network, whether it is one of these places."""
+        return np.bincount(inside, minlength=len(self._every)).astype(bool)
+
+    def _kept(
+        self, genes: NDArray[np.int8], new: NDArray[np.bool_], allowed: NDArray[np.bool_]
+    ) -> list[Arch]:
         """Those of genes (B, genes) that are new and within the limits."""
         rows = self._row[genes[new] @ self._radix]
-        return [self._every[row] for row in rows[np.isin(rows, inside)]]
+        return [self._every[row] for row in rows[allowed[rows]]]
 
     @cached_property
     def _drawn(self) -> NDArray[np.int8]:

@@ -19,7 +19,7 @@ from ..search.rewards import check_reference, reward_weights
 from ..search.rewards import reward as combined
 from ..spaces.arch import Arch
 from ..spaces.tied import TiedSpace
-from .bits import Bits, count, pack, unpack, words
+from .bits import Bits, count, pack, shared, unpack, words
 from .format import SPLITS, Contents, read, read_header
 
 Rates = NDArray[np.float64]
@@ -140,7 +140,7 @@ class TabularBenchmark:
     def nfr(self, reference: Arch, split: Split) -> Rates:
         """NFR of every network with ``reference`` for φ1, a fraction of the images: (M,)."""
         bits, row = self._bits[_known(split)], self.row(reference)
-        return (self._counts[split][row] - count(bits & bits[row])) / len(self._labels[split])
+        return (self._counts[split][row] - shared(bits, bits[row])) / len(self._labels[split])
 
     def class_nfr(self, reference: Arch, split: Split) -> Rates:
         """NFR within each class, a fraction of its images: (M, classes); 0 for a class without images."""
@@ -148,8 +148,8 @@ class TabularBenchmark:
         own = bits[self.row(reference)]
         rates = np.zeros((len(self), int(labels.max()) + 1))
         for c in np.unique(labels):
-            of_class = pack((labels == c)[np.newaxis])[0]
-            rates[:, c] = count(own & of_class & ~bits) / (labels == c).sum()
+            known = own & pack((labels == c)[np.newaxis])[0]
+            rates[:, c] = (count(known[np.newaxis])[0] - shared(bits, known)) / (labels == c).sum()
         return rates
 
     def rates(
@@ -168,7 +168,7 @@ class TabularBenchmark:
         if reference is None:
             return top1 / n, np.zeros(len(archs))
         own = self._bits[split][self.row(reference)] & mask
-        return top1 / n, (count(own[np.newaxis])[0] - count(right & own)) / n
+        return top1 / n, (count(own[np.newaxis])[0] - shared(right, own)) / n
 
     def nfr_matrix(self, archs: Sequence[Arch], split: Split, *, directed: bool = False) -> Rates:
         """NFR of every pair of ``archs``, as :func:`regnas_core.nfr_matrix` counts it: (K, K)."""

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 Bits = NDArray[np.uint64]
 WORD = 64
 BLOCK = 4 * WORD  # images that are turned at a time: little memory, and it stays in a cache
+ROWS = 128  # networks that are counted at a time, for the same reason
 _COUNT = np.array([bin(i).count("1") for i in range(256)], np.uint8)
 
 
@@ -35,6 +36,12 @@ def count(bits: Bits) -> NDArray[np.int64]:
     if hasattr(np, "bitwise_count"):  # numpy 2
         return np.bitwise_count(bits).sum(-1, dtype=np.int64)
     return _COUNT[bits.view(np.uint8)].sum(-1, dtype=np.int64)
+
+
+def shared(bits: Bits, own: Bits) -> NDArray[np.int64]:
+    """How many bits of each row are set in ``own``, (W,), too: (M, W) to (M,)."""
+    parts = [count(bits[start : start + ROWS] & own) for start in range(0, len(bits), ROWS)]
+    return np.concatenate(parts or [np.zeros(0, np.int64)])
 
 
 def by_image(bits: Bits, images: int) -> NDArray[np.uint8]:

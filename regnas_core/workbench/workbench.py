@@ -105,7 +105,7 @@ class Workbench:
         weights = f"pretrained:{number}"
         section = self.preset.supernet.model_copy(update={"weights": weights})
         preset = self.preset.model_copy(update={"supernet": section, "trainings": 1})
-        net = load_supernet(section.space, weights, **section.options)
+        net = replace(load_supernet(section.space, weights, **section.options), space=self.space)
         return replace(self, preset=preset, net=net, opened=net.digest() if self.opened else "")
 
     @cached_property

@@ -43,3 +43,4 @@ def test_bits_are_counted(right, numpy_1):
         if numpy_1 and own:
             patch.delattr(np, "bitwise_count")
         assert bits.count(packed).tolist() == right.sum(1).tolist()
+        assert bits.shared(packed, packed[0]).tolist() == (right & right[0]).sum(1).tolist()
