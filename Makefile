@@ -21,7 +21,7 @@ help: ## this list
 	@echo 'Variables: PRESET=demo  ONLY="table1 fig4a"  SET="seed=1 search.population=40"  JOBS=2  PYTHON=python3'
 
 reproduce: $(STAMP) ## every figure and table of PRESET (narrow it with ONLY, change it with SET)
-	$(BIN)/regnas reproduce --preset $(PRESET) $(ONLY:%=--only %) $(SET:%=--set %)
+	$(BIN)/regnas reproduce --preset $(PRESET) --jobs $(JOBS) $(ONLY:%=--only %) $(SET:%=--set %)
 
 site: $(STAMP) ## notebooks, lessons, explorer and guides as pages that open from the disk: site/index.html
 	$(BIN)/python -m regnas_core.reproduction.site --out site

@@ -25,6 +25,7 @@ def reproduce(
     ] = None,
     changes: Set = None,
     out: Out = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Notebooks at a time, each a process.")] = 1,
     dask: Dask = None,
 ) -> None:
     """Run the notebooks, and write figures, tables, provenance and an HTML report."""
@@ -32,7 +33,7 @@ def reproduce(
     from ..workbench.presets import parse_overrides
 
     shared_out(dask)
-    report = reproduce(preset, only or [], parse_overrides(changes or []), out=out)
+    report = reproduce(preset, only or [], parse_overrides(changes or []), out=out, jobs=jobs)
     typer.echo(f"Report: {report}")
 
 
@@ -42,7 +43,10 @@ def plan(
     only: Annotated[list[str] | None, typer.Option(help="Only this item, as for reproduce.")] = None,
     changes: Set = None,
     timed: Annotated[
-        bool, typer.Option("--time/--no-time", help="Measure how fast the work goes here: about a minute.")
+        bool,
+        typer.Option(
+            "--time/--no-time", help="Measure how fast the work goes here: a minute, for ImageNet more."
+        ),
     ] = True,
 ) -> None:
     """What a run needs, does and takes, before it: what is missing, networks to run, disk, hours.

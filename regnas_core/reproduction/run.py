@@ -9,7 +9,8 @@ import platform
 import re
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib.util import find_spec
@@ -46,6 +47,7 @@ class Notebook:
         needs: files under the data root without which it cannot run; what makes them tries to download them.
             Or, as "package:NAME", packages beyond the extras search and notebooks.
         tables: whether it reads the preset's tabular benchmarks.
+        alone: whether it measures time, so that nothing is to run beside it.
         opening, closing: its first text below the title, and its last, in Markdown.
     """
 
@@ -55,6 +57,7 @@ class Notebook:
     parameters: tuple[str, ...]
     needs: tuple[str, ...] = ()
     tables: bool = False
+    alone: bool = False
     opening: str = ""
     closing: str = ""
 
@@ -97,10 +100,16 @@ def read_notebook(path: Path) -> Notebook:
         )
     texts = [cell.source for cell in nb.cells if cell.cell_type == "markdown"]
     title, _, opening = texts[0].partition("\n")
-    needs, tables = tuple(about.get("needs", ())), bool(about.get("tables"))
-    closing = texts[-1] if len(texts) > 1 else ""
     return Notebook(
-        path, title.removeprefix("# "), tuple(items), parameters, needs, tables, opening.strip(), closing
+        path,
+        title.removeprefix("# "),
+        tuple(items),
+        parameters,
+        needs=tuple(about.get("needs", ())),
+        tables=bool(about.get("tables")),
+        alone=bool(about.get("alone")),
+        opening=opening.strip(),
+        closing=texts[-1] if len(texts) > 1 else "",
     )
 
 
@@ -150,7 +159,9 @@ def execute(nb: Notebook, output: Path, parameters: dict[str, Any]) -> None:
         ) from None
 
 
-def reproduce(preset: str, only: list[str], overrides: dict[str, Any], *, out: Path | None = None) -> Path:
+def reproduce(
+    preset: str, only: list[str], overrides: dict[str, Any], *, out: Path | None = None, jobs: int = 1
+) -> Path:
     """Regenerate items of the paper; returns the path of the HTML report.
 
     Predictions are kept as they are made, so that a killed run, started again, goes on where it was. A
@@ -161,6 +172,7 @@ def reproduce(preset: str, only: list[str], overrides: dict[str, Any], *, out: P
         only: items, such as ``["table2"]``; all for an empty list.
         overrides: dotted preset keys to set.
         out: folder for ``runs/`` and ``figures/``.
+        jobs: how many notebooks run at a time, but for those that measure time.
 
     Raises:
         NotebookError: some failed; after all others have run, and the report of these is written.
@@ -170,33 +182,40 @@ def reproduce(preset: str, only: list[str], overrides: dict[str, Any], *, out: P
     os.environ["REGNAS_OUT"] = str(bench.root.resolve())
     os.environ["TQDM_DISABLE"] = "1"  # for the notebooks: bars do not belong into what they leave behind
     preset = str(Path(preset).resolve()) if Path(preset).is_file() else preset
-    seconds: dict[str, float] = {}
     done: list[Notebook] = []
     left_out: list[str] = []
     failed: list[str] = []
-    for nb in (bar := tqdm(chosen, desc=f"reproducing {bench.name}", unit="notebook")):
-        bar.set_postfix_str(nb.path.stem)
+
+    def run(nb: Notebook) -> Result:
         start = time.perf_counter()
         try:
             execute(nb, bench.runs / "notebooks" / nb.path.name, {"preset": preset, "overrides": overrides})
         except NotebookError as error:
-            missing = [] if only else nb.missing(preset, overrides)
-            why = f"for want of {missing[0]}" if missing else f"it failed: {error}"
-            tqdm.write(f"\n{', '.join(nb.items)}: left out, {why}\n")
-            left_out.append(f"{nb.title}, {why}")
-            failed += [] if missing else [str(error)]
-            continue
-        done.append(nb)
-        seconds[nb.path.stem] = round(time.perf_counter() - start, 1)
-        record = provenance(bench, nb, seconds[nb.path.stem])
-        for item in nb.items:
-            text = json.dumps({"item": item, **record}, indent=2) + "\n"
-            write_atomically(
-                bench.figures / "provenance" / f"{item}.json", lambda part, text=text: part.write_text(text)
-            )
-        for item in nb.items:
-            if table := short_table(bench.figures / f"{item}.csv"):
-                tqdm.write(f"\n{item}: {nb.title}\n\n{table}\n")
+            return 0.0, error
+        return round(time.perf_counter() - start, 1), None
+
+    with tqdm(total=len(chosen), desc=f"reproducing {bench.name}", unit="notebook") as bar:
+        for nb, (seconds, error) in _each(chosen, run, jobs):
+            bar.set_postfix_str(nb.path.stem)
+            bar.update()
+            if error:
+                missing = [] if only else nb.missing(preset, overrides)
+                why = f"for want of {missing[0]}" if missing else f"it failed: {error}"
+                tqdm.write(f"\n{', '.join(nb.items)}: left out, {why}\n")
+                left_out.append(f"{nb.title}, {why}")
+                failed += [] if missing else [str(error)]
+                continue
+            done.append(nb)
+            record = provenance(bench, nb, seconds)
+            for item in nb.items:
+                text = json.dumps({"item": item, **record}, indent=2) + "\n"
+                write_atomically(
+                    bench.figures / "provenance" / f"{item}.json",
+                    lambda part, text=text: part.write_text(text),
+                )
+                if table := short_table(bench.figures / f"{item}.csv"):
+                    tqdm.write(f"\n{item}: {nb.title}\n\n{table}\n")
+    done.sort(key=chosen.index)
     report = write_report(bench, done, left_out)
     if failed:
         many = (
@@ -204,6 +223,22 @@ def reproduce(preset: str, only: list[str], overrides: dict[str, Any], *, out: P
         )
         raise NotebookError("\n".join([f"{many}; what the others made is in {report}.", *failed]))
     return report
+
+
+Result = tuple[float, NotebookError | None]
+
+
+def _each(
+    chosen: Sequence[Notebook], run: Callable[[Notebook], Result], jobs: int
+) -> Iterator[tuple[Notebook, Result]]:
+    """What comes of every notebook, as it comes: ``jobs`` at a time, then one by one those that run alone."""
+    alone = [nb for nb in chosen if nb.alone or jobs == 1]
+    with ThreadPoolExecutor(jobs) as pool:
+        running = {pool.submit(run, nb): nb for nb in chosen if nb not in alone}
+        for future in as_completed(running):
+            yield running[future], future.result()
+    for nb in alone:
+        yield nb, run(nb)
 
 
 def short_table(path: Path, rows: int = 12) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from threading import Barrier
 
 import nbformat
 import numpy as np
@@ -83,6 +84,23 @@ def test_a_notebook_that_fails_does_not_keep_the_others_from_running(tmp_path, m
     page = (bench.runs / "report.html").read_text()
     assert "Left out: b, it failed: b.ipynb failed in cell 3" in page
     assert {"a.json", "c.json"} == {path.name for path in (bench.figures / "provenance").iterdir()}
+
+
+def test_notebooks_run_side_by_side_but_one_that_measures_time(tmp_path):
+    a, timed, b = (Notebook(tmp_path / n, n, (n,), (), alone=n == "timed") for n in ("a", "timed", "b"))
+    met, ended = Barrier(2, timeout=60), []
+
+    def run(nb):
+        if nb.alone:
+            assert set(ended) == {a, b}
+        else:
+            met.wait()  # both are here at once
+        ended.append(nb)
+        return 1.0, None
+
+    assert [nb for nb, _ in reproduction._each([a, timed, b], run, 2)] == ended
+    one_by_one = [nb for nb, _ in reproduction._each([a, timed, b], lambda nb: (1.0, None), 1)]
+    assert one_by_one == [a, timed, b]
 
 
 def test_the_report_opens_with_verdicts_and_prints_tables(tmp_path, monkeypatch):
