@@ -1,18 +1,20 @@
-"""Objectives beside one reward, on a table: several at once, fairness over classes, two kinds of machine."""
+"""Objectives beside one reward, on a table: several at once, fairness over classes, several machines."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from ..costs import hcm
+from ..costs import NOTE10_SPACE, hcm, note10, recorded_latency, recorded_tables
 from ..search import search
 from ..search.fairness import ClassWeights, worst_class
 from ..search.fronts import front, hypervolume
 from ..spaces.arch import Arch
+from ..spaces.space import Cost, Space
 from ..tabular.benchmark import TabularBenchmark
 from .search_strategies import task
 
@@ -79,18 +81,32 @@ def fairness(table: TabularBenchmark) -> pd.DataFrame:
     )
 
 
-def machines(table: TabularBenchmark, *, networks: int = 300, seed: int = 0) -> pd.DataFrame:
-    """How the complexity metric ranks networks on two machines, and MACs: Spearman's ρ between each two."""
-    archs = [table.archs[i] for i in np.random.default_rng(seed).permutation(len(table))[:networks]]
-    costs = {"MACs": table.space.macs} | {name: hcm(table.space, **m) for name, m in MACHINES.items()}
+def machines(space: Space, archs: Sequence[Arch]) -> pd.DataFrame:
+    """How MACs, the complexity metric on two machines, and recorded clocks rank networks.
+
+    Spearman's ρ between each two; clocks are all latency tables of the space that come with the package.
+    """
+    costs = {"MACs": space.macs, **_rooflines(space), **_clocks(space)}
     times = pd.DataFrame({name: [cost(arch) for arch in archs] for name, cost in costs.items()})
     return times.corr(lambda a, b: stats.spearmanr(a, b).statistic)
 
 
-def on_both_machines(table: TabularBenchmark, *, evaluations: int = 400, seed: int = 0) -> pd.DataFrame:
-    """One search by NSGA-II for R2 and the time on both machines: the rows of its front, times in ms."""
+def _rooflines(space: Space) -> dict[str, Cost]:
+    return {name: hcm(space, **machine) for name, machine in MACHINES.items()}
+
+
+def _clocks(space: Space) -> dict[str, Cost]:
+    tables = {Path(name).stem: recorded_latency(space, name) for name in recorded_tables(space)}
+    return tables | ({"note10": note10(space)} if space.name == NOTE10_SPACE else {})
+
+
+def on_every_machine(table: TabularBenchmark, *, evaluations: int = 400, seed: int = 0) -> pd.DataFrame:
+    """One search by NSGA-II for R2 and the time on every machine at once: the rows of its front, times in ms.
+
+    Machines are those with a recorded clock, or, where there is none, the two of the complexity metric.
+    """
     reference, budget = task(table)
-    costs = {name: hcm(table.space, **machine) for name, machine in MACHINES.items()}
+    costs = _clocks(table.space) or _rooflines(table.space)
     scale = {name: cost(table.space.largest) for name, cost in costs.items()}
     looked_up = table.score("R2", reference)
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from tables import table as toy
 
+from regnas_core import get_space, load_tabular
 from regnas_core.experiments import objectives
 from regnas_core.experiments.search_strategies import task
 
@@ -32,9 +33,26 @@ def test_fairness_chooses_by_the_worst_class():
     assert len(found) == 3
 
 
-def test_two_machines_rank_networks_differently():
-    rho = objectives.machines(toy(), networks=20)
+def test_machines_rank_networks_differently():
+    t = toy()
+    rho = objectives.machines(t.space, t.archs[:20])
     assert rho.loc["MACs", "compute-bound"] > rho.loc["MACs", "memory-bound"]
     assert np.diag(rho) == pytest.approx(1)
-    rows = objectives.on_both_machines(toy(), evaluations=60)
+
+
+def test_recorded_clocks_are_among_the_machines():
+    table, phone = load_tabular("demo"), get_space("ofa-mbv3-w1.2", resolutions=(160,))
+    rho = objectives.machines(table.space, table.archs[::1000])
+    assert [*rho][-2:] == ["mini-wide-cpu-batch1", "mini-wide-cpu-batch64"]
+    rng = np.random.default_rng(0)
+    assert [*objectives.machines(phone, [phone.sample(rng) for _ in range(3)])][-1] == "note10"
+
+
+@pytest.mark.parametrize("name", ["toy", "demo"])
+def test_one_search_serves_every_machine(name):
+    t = toy() if name == "toy" else load_tabular(name)
+    rows = objectives.on_every_machine(t, evaluations=60)
     assert len(rows) > 1 and (rows.filter(like="_ms") > 0).all(axis=None)
+    clocks = [c.removesuffix("_ms") for c in rows if c.endswith("_ms")]
+    expected = {"toy": [*objectives.MACHINES], "demo": ["mini-wide-cpu-batch1", "mini-wide-cpu-batch64"]}
+    assert clocks == expected[name]
