@@ -37,8 +37,8 @@ test-unit: $(STAMP) ## unit tests and doctests
 	$(BIN)/pytest -n $(JOBS) --dist loadfile --durations 5
 
 test-notebooks: $(STAMP) ## run the notebooks and compare what they print with what they show
-	rm -rf .nbval # one after another: what one notebook computed, the next one reads
-	env -u MPLBACKEND TQDM_DISABLE=1 REGNAS_OUT=$(CURDIR)/.nbval $(BIN)/pytest --durations 5 \
+	rm -rf .nbval # afresh; what one notebook computes, the next ones read
+	env -u MPLBACKEND TQDM_DISABLE=1 REGNAS_OUT=$(CURDIR)/.nbval $(BIN)/pytest -n $(JOBS) --dist loadfile --durations 5 \
 		--nbval --nbval-current-env --nbval-sanitize-with tests/nbval_sanitize.cfg notebooks
 
 install: $(STAMP) ## the environment alone (CONSTRAINTS= takes the newest versions within range)
