@@ -159,6 +159,25 @@ def execute(nb: Notebook, output: Path, parameters: dict[str, Any]) -> None:
         ) from None
 
 
+Result = tuple[float, NotebookError | None]  # seconds, or why it failed
+
+
+def _each(
+    chosen: Sequence[Notebook], run: Callable[[Notebook], Result], jobs: int
+) -> Iterator[tuple[Notebook, Result]]:
+    """What comes of every notebook, as it comes: ``jobs`` at a time, then one by one those that run alone."""
+    alone = [nb for nb in chosen if nb.alone or jobs == 1]
+    pool = ThreadPoolExecutor(jobs)
+    try:
+        running = {pool.submit(run, nb): nb for nb in chosen if nb not in alone}
+        for future in as_completed(running):
+            yield running[future], future.result()
+    finally:  # Ctrl-C waits for those that run, not for all
+        pool.shutdown(cancel_futures=True)
+    for nb in alone:
+        yield nb, run(nb)
+
+
 def reproduce(
     preset: str, only: list[str], overrides: dict[str, Any], *, out: Path | None = None, jobs: int = 1
 ) -> Path:
@@ -223,22 +242,6 @@ def reproduce(
         )
         raise NotebookError("\n".join([f"{many}; what the others made is in {report}.", *failed]))
     return report
-
-
-Result = tuple[float, NotebookError | None]
-
-
-def _each(
-    chosen: Sequence[Notebook], run: Callable[[Notebook], Result], jobs: int
-) -> Iterator[tuple[Notebook, Result]]:
-    """What comes of every notebook, as it comes: ``jobs`` at a time, then one by one those that run alone."""
-    alone = [nb for nb in chosen if nb.alone or jobs == 1]
-    with ThreadPoolExecutor(jobs) as pool:
-        running = {pool.submit(run, nb): nb for nb in chosen if nb not in alone}
-        for future in as_completed(running):
-            yield running[future], future.result()
-    for nb in alone:
-        yield nb, run(nb)
 
 
 def short_table(path: Path, rows: int = 12) -> str:
