@@ -203,8 +203,8 @@ class TiedSpace(Space):
             yield from self._kept(child, (child != a).any(1) & (child != b).any(1), allowed) or parents[:1]
 
     def _among(self, inside: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Of every network, whether it is one of these places."""
-        return np.bincount(inside, minlength=len(self._every)).astype(bool)
+        """Of every network, whether it is one of these places; at the end, for −1, that none is."""
+        return np.bincount(inside, minlength=len(self._every) + 1).astype(bool)
 
     def _kept(
         self, genes: NDArray[np.int8], new: NDArray[np.bool_], allowed: NDArray[np.bool_]
