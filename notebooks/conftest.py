@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from regnas_core.reproduction.run import read_notebook
+from regnas_core.reproduction.catalogue import read_notebook
 
 
 def pytest_collection_modifyitems(items):

@@ -32,7 +32,7 @@ from ..workbench.protocol import evaluations
 from ..workbench.rehearsal import Rehearsal, open_rehearsal
 from ..workbench.trained import Job, count_packaged
 from ..workbench.workbench import Workbench
-from .run import Notebook, choose
+from .catalogue import Notebook, choose
 
 # What the notebooks ask of a workbench, by item. Others use tables, published files or stored results alone.
 ITEMS: dict[str, Callable[[Workbench], Any]] = {

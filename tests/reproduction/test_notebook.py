@@ -10,8 +10,8 @@ from tables import contents
 
 from regnas_core import load_tabular
 from regnas_core.errors import NotebookError
+from regnas_core.reproduction.catalogue import Notebook
 from regnas_core.reproduction.notebook import open_notebook, open_tables, parameters
-from regnas_core.reproduction.run import Notebook
 from regnas_core.tabular import benchmark
 from regnas_core.tabular.format import write
 

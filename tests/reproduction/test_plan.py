@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 from regnas_core import cli
 from regnas_core.data.splits import read_split
 from regnas_core.reproduction import plan as planning
+from regnas_core.reproduction.catalogue import notebooks
 from regnas_core.reproduction.plan import ITEMS, as_text, plan
-from regnas_core.reproduction.run import notebooks
 from regnas_core.workbench import probe
 from regnas_core.workbench.presets import load_preset
 from regnas_core.workbench.rehearsal import SHORT, open_rehearsal

@@ -8,7 +8,7 @@ import nbformat
 import pytest
 
 from regnas_core.errors import NotebookError
-from regnas_core.reproduction.run import choose, execute, notebooks, read_notebook
+from regnas_core.reproduction.catalogue import choose, execute, notebooks, read_notebook
 from regnas_core.resources import project_path
 
 PATHS = sorted(project_path("notebooks").glob("*.ipynb"))

@@ -8,7 +8,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 import regnas_core
-from regnas_core.reproduction.run import notebooks
+from regnas_core.reproduction.catalogue import notebooks
 from regnas_core.reproduction.site import broken_links, build, build_site
 from regnas_core.reproduction.site.links import Links
 
