@@ -110,8 +110,8 @@ def choose(only: list[str]) -> list[Notebook]:
     return [nb for nb in available if not only or wanted & set(nb.items)]
 
 
-def execute(nb: Notebook, output: Path, parameters: dict[str, Any]) -> None:
-    """Run one notebook; the executed copy is kept, also where it fails.
+def execute(nb: Notebook, output: Path, parameters: dict[str, Any], *, bar: bool = True) -> None:
+    """Run one notebook, with a ``bar`` of its cells; the executed copy is kept, also where it fails.
 
     Raises:
         NotebookError: a parameter that the notebook does not have, or a cell that failed.
@@ -131,6 +131,7 @@ def execute(nb: Notebook, output: Path, parameters: dict[str, Any]) -> None:
             kernel_name="python3",
             cwd=str(nb.path.parent),
             log_output=False,
+            progress_bar=bar,
         )
     except PapermillExecutionError as error:
         raise NotebookError(

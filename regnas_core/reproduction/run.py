@@ -81,7 +81,11 @@ def reproduce(
     def run(nb: Notebook) -> Result:
         start = time.perf_counter()
         try:
-            execute(nb, bench.runs / "notebooks" / nb.path.name, {"preset": preset, "overrides": overrides})
+            output, parameters = (
+                bench.runs / "notebooks" / nb.path.name,
+                {"preset": preset, "overrides": overrides},
+            )
+            execute(nb, output, parameters, bar=jobs == 1)
         except NotebookError as error:
             return 0.0, error
         return round(time.perf_counter() - start, 1), None

@@ -49,7 +49,7 @@ def test_a_notebook_without_its_data_is_left_out_but_not_if_it_was_asked_for(
     monkeypatch.setattr(reproduction, "choose", lambda only: [lacking])
     monkeypatch.setattr(reproduction, "open_workbench", lambda preset, overrides, out: make_bench(out))
 
-    def fail(*_):
+    def fail(*_, **__):
         raise NotebookError("n.ipynb failed")
 
     monkeypatch.setattr(reproduction, "execute", fail)
@@ -71,7 +71,7 @@ def test_a_notebook_that_fails_does_not_keep_the_others_from_running(tmp_path, m
     monkeypatch.setattr(reproduction, "choose", lambda only: chosen)
     monkeypatch.setattr(reproduction, "open_workbench", lambda *_, out: bench)
 
-    def execute(nb, output, _):
+    def execute(nb, output, _, **__):
         if nb.title == "b":
             raise NotebookError("b.ipynb failed in cell 3: ValueError: odd")
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -109,7 +109,7 @@ def test_the_report_opens_with_verdicts_and_prints_tables(tmp_path, monkeypatch)
     source = tmp_path / "claims.ipynb"
     nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# The claims")])
 
-    def execute(_, output, __):
+    def execute(_, output, __, **___):
         output.parent.mkdir(parents=True)
         nbformat.write(nb, output)
         figures = tmp_path / "figures" / "demo"
