@@ -289,11 +289,12 @@ def as_text(plan: Plan) -> str:
         "Disk, at most\n" + "\n".join(f"  {gb:9.2f} GB  {what}" for what, gb in plan.gigabytes.items()),
     ]
     if len(plan.hours):
-        every = plan.hours.set_index("preset").sum(axis=1).sum()
+        hours = plan.hours.set_index("preset")
+        every = hours.sum(axis=1).sum()
         shared = ", ".join(f"{_rounded(every / n)} on {n}" for n in DEVICES)
-        hours = plan.hours.apply(lambda column: column if column.name == "preset" else column.map(_rounded))
+        table = format_table(hours.map(_rounded).reset_index())
         parts += [
-            f"Hours on one device like this one ({pick_device(preset.device)})\n{format_table(hours)}",
+            f"Hours on one device like this one ({pick_device(preset.device)})\n{table}",
             f"In all, at best: {shared}. Devices share generations out, and wait for the slowest.",
         ]
     return "\n\n".join(part for part in parts if part)

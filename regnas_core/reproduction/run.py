@@ -77,22 +77,19 @@ def reproduce(
     done: list[Notebook] = []
     left_out: list[str] = []
     failed: list[str] = []
+    parameters = {"preset": preset, "overrides": overrides}
 
     def run(nb: Notebook) -> Result:
+        bar.set_postfix_str(nb.path.stem)
         start = time.perf_counter()
         try:
-            output, parameters = (
-                bench.runs / "notebooks" / nb.path.name,
-                {"preset": preset, "overrides": overrides},
-            )
-            execute(nb, output, parameters, bar=jobs == 1)
+            execute(nb, bench.runs / "notebooks" / nb.path.name, parameters, bar=jobs == 1)
         except NotebookError as error:
             return 0.0, error
         return round(time.perf_counter() - start, 1), None
 
     with tqdm(total=len(chosen), desc=f"reproducing {bench.name}", unit="notebook") as bar:
         for nb, (seconds, error) in _each(chosen, run, jobs):
-            bar.set_postfix_str(nb.path.stem)
             bar.update()
             if error:
                 missing = [] if only else nb.missing(preset, overrides)
