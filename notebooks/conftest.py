@@ -1,10 +1,14 @@
 """Leaves out, with a reason, notebooks whose data is not on this machine."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from regnas_core.reproduction.catalogue import read_notebook
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # notebooks share the cores; threads that wait for one keep it busy
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_collection_modifyitems(items):

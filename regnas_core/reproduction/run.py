@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -41,14 +42,33 @@ def _each(
     """What comes of every notebook, as it comes: ``jobs`` at a time, then one by one those that run alone."""
     alone = [nb for nb in chosen if nb.alone or jobs == 1]
     pool = ThreadPoolExecutor(jobs)
-    try:
-        running = {pool.submit(run, nb): nb for nb in chosen if nb not in alone}
-        for future in as_completed(running):
-            yield running[future], future.result()
-    finally:  # Ctrl-C waits for those that run, not for all
-        pool.shutdown(cancel_futures=True)
+    with _shared_cores(jobs):
+        try:
+            running = {pool.submit(run, nb): nb for nb in chosen if nb not in alone}
+            for future in as_completed(running):
+                yield running[future], future.result()
+        finally:  # Ctrl-C waits for those that run, not for all
+            pool.shutdown(cancel_futures=True)
     for nb in alone:
         yield nb, run(nb)
+
+
+@contextmanager
+def _shared_cores(jobs: int) -> Iterator[None]:
+    """Each notebook that is started here gets its part of the cores, unless OMP_NUM_THREADS says otherwise.
+
+    With all threads in each, they wait for each other's cores and keep them busy by that: up to nine times as slow.
+    """
+    if "OMP_NUM_THREADS" in os.environ:
+        yield
+        return
+    import torch
+
+    os.environ["OMP_NUM_THREADS"] = str(max(1, torch.get_num_threads() // jobs))
+    try:
+        yield
+    finally:
+        del os.environ["OMP_NUM_THREADS"]
 
 
 def reproduce(

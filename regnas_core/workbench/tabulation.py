@@ -6,7 +6,7 @@ killed run goes on where it stopped.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -14,6 +14,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ..errors import DataError, PresetError
@@ -80,21 +81,38 @@ def tabulate(
     return TabularBenchmark.of(contents)
 
 
-def evaluate(bench: Workbench, archs: Sequence[Arch]) -> dict[str, Right]:
-    """Which images of each split networks of the tied space get right: split → bool (M, N)."""
+def evaluate(
+    bench: Workbench, archs: Sequence[Arch], only: Mapping[str, NDArray[np.int64]] | None = None
+) -> dict[str, Right]:
+    """Which images of each split networks of the tied space get right: split → bool (M, N).
+
+    Args:
+        bench: images and super-network.
+        archs: M networks.
+        only: places of the N images in each split; all of them by default.
+    """
     space = bench.tied.space
     own = list(archs) if space is bench.space else [space.untie(arch) for arch in archs]
     calibrated, found = bench.evaluator.calibrate(own), {}
     for split in SPLITS:
-        images = bench.images(split)
+        images = bench.images(split) if only is None else bench.images(split).take(only[split])
         found[split] = bench.evaluator.predict(own, images.images, calibrated=calibrated) == images.labels
     return found
 
 
-def compare(bench: Workbench, table: TabularBenchmark, networks: int = 64, seed: int = 0) -> pd.DataFrame:
+def compare(
+    bench: Workbench, table: TabularBenchmark, networks: int = 64, images: int | None = None, seed: int = 0
+) -> pd.DataFrame:
     """Evaluate random networks of a table again: one row a split, with how many bits came out otherwise.
 
     Where the table was made with copies of the images (:attr:`Workbench.table`), that says what those change.
+
+    Args:
+        bench: super-network and images.
+        table: of the same.
+        networks: how many.
+        images: how many of each split, at random; all by default.
+        seed: of both choices.
 
     Raises:
         DataError: the table was made with other weights, images or settings than the workbench's.
@@ -102,12 +120,17 @@ def compare(bench: Workbench, table: TabularBenchmark, networks: int = 64, seed:
     found, wanted = (stamp(made_of, pixels=False) for made_of in (table.info, bench.made_of))
     if found != wanted:
         raise DataError(f"The table is of {found}, the workbench of {wanted}: nothing to compare.")
-    chosen = np.sort(np.random.default_rng(seed).choice(len(table), networks, replace=False))
-    archs = [table.archs[row] for row in chosen]
-    again = evaluate(bench, archs)
+    rng = np.random.default_rng(seed)
+    archs = [table.archs[row] for row in np.sort(rng.choice(len(table), networks, replace=False))]
+    counts = {split: len(bench.images(split)) for split in SPLITS}
+    only = {
+        split: np.sort(rng.choice(count, min(images or count, count), replace=False))
+        for split, count in counts.items()
+    }
+    again = evaluate(bench, archs, only)
     rows: list[dict[str, Any]] = []
     for split in SPLITS:
-        differing = table.right(split, archs) != again[split]  # type: ignore[arg-type]
+        differing = table.right(split, archs)[:, only[split]] != again[split]  # type: ignore[arg-type]
         rows.append(
             {"split": split, "networks": networks, "bits": differing.size, "differing": differing.sum()}
         )

@@ -100,6 +100,9 @@ def test_a_table_is_compared_with_its_weights(small, make_bench, lively, tmp_pat
     assert found["differing"].sum() == 0 and found["bits"].tolist() == [10 * 60, 10 * 70]
     table._bits["test"][:, 0] ^= np.uint64(1)  # the first image of every network
     assert compare(small, table, networks=10)["differing"].tolist() == [0, 10]
+    drawn = [compare(small, table, networks=10, images=20, seed=seed) for seed in range(8)]
+    assert all(found["bits"].tolist() == [200, 200] for found in drawn)
+    assert {found["differing"].sum() for found in drawn} == {0, 10}  # by chance among the drawn ones, or not
     other = make_bench(tmp_path, net=lively.net("mini", 1, **SHAPE, **NARROW))
     with pytest.raises(DataError, match="nothing to compare"):
         compare(other, table)
