@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from .style import COLOURS, new_figure, styled
 
@@ -57,4 +58,6 @@ def contingency(counts) -> Figure:
     ax.bar_label(bars, [f" {value:,} ({value / counts.n:.1%})" for value in values], fontsize=8)
     ax.invert_yaxis()
     ax.set(xlim=(0, 1.25 * max(values)), xlabel=f"images (of {counts.n:,})")
+    ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    ax.xaxis.set_major_formatter("{x:,.0f}")
     return figure

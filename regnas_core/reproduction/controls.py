@@ -68,5 +68,10 @@ def _controlled(draw: Callable[..., Figure], choices: dict, first: dict, *, slid
 
     for control in controls.values():
         control.observe(update, names="value")
-    display(widgets.VBox([widgets.HBox(list(controls.values())), screen]))
+
+    class Box(widgets.VBox):
+        def __repr__(self) -> str:  # what a page without a kernel shows in its place
+            return "Where a kernel runs, controls stand here; this is what they show first:"
+
+    display(Box([widgets.HBox(list(controls.values())), screen]))
     return draw(*first.values())

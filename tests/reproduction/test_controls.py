@@ -22,6 +22,7 @@ def test_two_networks_are_oriented_by_accuracy(shown):
     figure = controls.explore_pair(load_lesson(), -1, 0)
     assert isinstance(figure, Figure) and "NFR" in figure.get_suptitle()
     (box,) = shown
+    assert repr(box).startswith("Where a kernel runs")  # and not VBox(children=…
     first, second = box.children[0].children
     assert figure.get_suptitle() != controls.explore_pair(load_lesson(), 0, 1).get_suptitle()
     first.value, second.value = second.value, first.value
