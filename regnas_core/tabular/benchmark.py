@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +19,7 @@ from ..search.rewards import check_reference, reward_weights
 from ..search.rewards import reward as combined
 from ..spaces.arch import Arch
 from ..spaces.tied import TiedSpace
-from .bits import Bits, count, pack, shared, unpack, words
+from .bits import Bits, by_image, chosen, count, pack, shared, unpack
 from .format import SPLITS, Contents, read, read_header
 
 Rates = NDArray[np.float64]
@@ -109,14 +109,16 @@ class TabularBenchmark:
             ) from None
 
     # ── images ───────────────────────────────────────────────────────────────────────────────────
-    def first(self, images: int) -> TabularBenchmark:
-        """The same networks on the first so many images of each split (all, where there are fewer)."""
-        kept = pack(np.ones((1, images), bool))
-        short = {split: labels[:images] for split, labels in self._labels.items()}
-        bits = {
-            split: bits[:, : words(images)] & kept[:, : bits.shape[1]] for split, bits in self._bits.items()
-        }
-        return replace(self, _bits=bits, _labels=short)
+    def take(self, places: Mapping[Split, NDArray[np.integer[Any]]]) -> TabularBenchmark:
+        """The same networks on some images of each split, in the order of their places."""
+        labels = {split: self._labels[split][places[split]] for split in self._labels}  # type: ignore[index]
+        bits = {split: chosen(bits, np.asarray(places[split])) for split, bits in self._bits.items()}  # type: ignore[index]
+        return replace(self, _bits=bits, _labels=labels)
+
+    def image_top1(self, split: Split) -> Rates:
+        """Share of the networks that get each image right: (N,)."""
+        turned = by_image(self._bits[_known(split)], len(self._labels[split]))
+        return np.unpackbits(turned, axis=1, count=len(self)).mean(1)
 
     def labels(self, split: Split) -> NDArray[np.integer[Any]]:
         """True classes (N,)."""

@@ -44,6 +44,15 @@ def shared(bits: Bits, own: Bits) -> NDArray[np.int64]:
     return np.concatenate(parts or [np.zeros(0, np.int64)])
 
 
+def chosen(bits: Bits, places: NDArray[np.integer]) -> Bits:
+    """Words of some images alone, in the order of their places: (M, W) to (M, fewer)."""
+    parts = []
+    for start in range(0, len(places), BLOCK):
+        part = places[start : start + BLOCK].astype(np.uint64)
+        parts.append(pack((bits[:, part // WORD] >> (part % WORD) & 1).astype(bool)))
+    return np.concatenate(parts, axis=1)
+
+
 def by_image(bits: Bits, images: int) -> NDArray[np.uint8]:
     """(M, W) words of images to (N, M / 8) bytes of networks: one row an image."""
     turned = np.zeros((images, -(-len(bits) // 8)), np.uint8)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ...errors import DataError
 from ...files import write_atomically
-from ...tabular.benchmark import TABLES, load_tabular
-from .packing import find_pictures, pack_pictures, pack_table
+from ...tabular.benchmark import TABLES, TabularBenchmark, load_tabular
+from .packing import Places, find_pictures, pack_pictures, pack_table, spread
 
 PAGE = Path(__file__).with_name("page")
 IMAGES = 4608  # of each split, of all tables together
@@ -30,8 +30,8 @@ def write_explorer(
         path: of the page.
         names: tables, as ``"demo-0"`` or the path of a file; by default all that are here and that the page
             can hold (spaces where larger genes contain smaller ones).
-        images: how many of each split, the first ones, so that the page stays small; by default fewer the
-            more tables there are.
+        images: how many of each split, evenly from easy to hard, so that the page stays small; by default
+            fewer the more tables there are.
         pictures: how many of the test images can be seen, for each data set.
 
     Raises:
@@ -45,14 +45,15 @@ def write_explorer(
     if not names:
         tables = {name: table for name, table in tables.items() if table.space.by_genes}
     images = images or IMAGES // len(tables)
+    places = {dataset: spread(own, images) for dataset, own in _by_dataset(tables).items()}
     about, blobs = [], []
     for name, table in tables.items():
         dataset, training = table.info["dataset"], name.rpartition("-")[2]
         title = f"{TITLES.get(dataset, dataset)}, training {training}" if training.isdecimal() else name
-        header, blob = pack_table(name, title, table, images)
+        header, blob = pack_table(name, title, table, places[dataset])
         about.append(header)
         blobs.append(f'<script type="text/plain" id="{name}">{blob}</script>')
-    data = {"tables": about, "pictures": _pictures(list(tables.values()), images, pictures)}
+    data = {"tables": about, "pictures": _pictures(tables, places, pictures)}
     parts = {
         "style": (PAGE / "style.css").read_text("utf-8"),
         "data": json.dumps(data, separators=(",", ":")).replace("</", "<\\/"),
@@ -94,11 +95,19 @@ def _file(name: str | Path) -> Path:
     return path if path.suffix else TABLES / f"{name}.npz"
 
 
-def _pictures(tables: list[Any], images: int, most: int) -> dict[str, Any]:
+def _by_dataset(tables: Mapping[str, TabularBenchmark]) -> dict[str, list[TabularBenchmark]]:
+    found: dict[str, list[TabularBenchmark]] = {}
+    for table in tables.values():
+        found.setdefault(table.info["dataset"], []).append(table)
+    return found
+
+
+def _pictures(
+    tables: Mapping[str, TabularBenchmark], places: Mapping[str, Places], most: int
+) -> dict[str, Any]:
     """Data set → its pictures, where they are on this machine."""
     found = {}
-    for dataset in dict.fromkeys(table.info["dataset"] for table in tables):
-        own = [table for table in tables if table.info["dataset"] == dataset]
+    for dataset, own in _by_dataset(tables).items():
         if (test := find_pictures(own)) is not None:
-            found[dataset] = pack_pictures(test, own, images, most)
+            found[dataset] = pack_pictures(test, own, places[dataset]["test"], most)
     return found

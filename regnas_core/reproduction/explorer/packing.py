@@ -11,6 +11,7 @@ from math import isqrt
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...data.datasets import ImageSet, load_dataset
 from ...errors import DataError
@@ -23,8 +24,25 @@ PAIRS = 64  # of which the stages' shared weights must add up
 QUALITY = 70  # of the pictures' JPEG
 
 
-def pack_table(name: str, title: str, table: TabularBenchmark, images: int) -> tuple[dict[str, Any], str]:
-    """What a page has to know of a table, and its arrays on the first ``images`` of each split.
+Places = dict[str, NDArray[np.int64]]  # split → which of its images a page keeps
+
+
+def spread(tables: Sequence[TabularBenchmark], images: int) -> Places:
+    """So many images of each split, evenly from the easiest to the hardest (all, where there are fewer).
+
+    Images at random would do, but few of them may by chance be easy ones in one split and hard ones in the
+    other. How hard an image is, the share of all networks tells that get it right.
+    """
+    places = {}
+    for split in SPLITS:
+        order = np.argsort(np.mean([table.image_top1(split) for table in tables], axis=0), kind="stable")
+        count = min(images, len(order))
+        places[split] = np.sort(order[((np.arange(count) + 0.5) * len(order) / count).astype(int)])
+    return places
+
+
+def pack_table(name: str, title: str, table: TabularBenchmark, places: Places) -> tuple[dict[str, Any], str]:
+    """What a page has to know of a table, and its arrays on some images of each split.
 
     Returns:
         plain data; and base64 of zlib of MACs (uint32, M), genes (M, genes), right or wrong image by image
@@ -33,7 +51,7 @@ def pack_table(name: str, title: str, table: TabularBenchmark, images: int) -> t
     Raises:
         DataError: containment is not read off the genes, or shared weights do not add up stage by stage.
     """
-    space, short = table.space, table.first(images)
+    space, short = table.space, table.take(places)
     if not space.by_genes:
         raise DataError(
             f"{space.identity}: the explorer takes spaces where larger genes contain smaller ones."
@@ -116,16 +134,16 @@ def find_pictures(tables: Sequence[TabularBenchmark]) -> ImageSet | None:
 
 
 def pack_pictures(
-    test: ImageSet, tables: Sequence[TabularBenchmark], images: int, most: int
+    test: ImageSet, tables: Sequence[TabularBenchmark], places: NDArray[np.int64], most: int
 ) -> dict[str, Any]:
-    """A sheet of those of the first ``images`` that networks disagree on most, as these may flip."""
-    share = np.mean([table.first(images).right("test").mean(0) for table in tables], axis=0)
+    """A sheet of those test images of ``places`` that networks disagree on most, as these may flip."""
+    share = np.mean([table.image_top1("test")[places] for table in tables], axis=0)
     chosen = np.sort(np.argsort(-share * (1 - share), kind="stable")[:most])
     columns = isqrt(len(chosen))
     rows = -(-len(chosen) // columns)
     _, channels, height, width = test.images.shape
     sheet = np.zeros((rows * columns, channels, height, width), np.uint8)
-    sheet[: len(chosen)] = test.images[chosen]
+    sheet[: len(chosen)] = test.images[places[chosen]]
     sheet = sheet.reshape(rows, columns, channels, height, width).transpose(0, 3, 1, 4, 2)
     address = _jpeg(sheet.reshape(rows * height, columns * width, channels).squeeze())
     return {"index": chosen.tolist(), "columns": columns, "size": width, "address": address}
