@@ -82,7 +82,8 @@ export class Plot {
     const pixels = shown.createImageData(width, height);
     const words = new Uint32Array(pixels.data.buffer);
     for (const [number, name] of KINDS.entries()) {
-      this.stamp(words, number, rgba(colour(name), [0.4, this.view.cas ? 0.25 : 0.65, 1][number]), side * [1.8, 2, 3][number]);
+      const opaque = number === 1 ? (this.view.cas ? 0.7 : 0.9) : 1; // with CAS those without are not allowed
+      this.stamp(words, number, rgba(colour(name), opaque), side * [1.8, 2, 3][number]);
     }
     shown.putImageData(pixels, 0, 0);
     ink.save();
@@ -219,12 +220,11 @@ export class Plot {
   }
 }
 
-// [lowest x, highest x, lowest y, highest y] that points within the costs and the reference need, with a margin.
-function ranges({ x, y, kind, reference }) {
-  const shown = [...kind.keys()].filter((row) => kind[row] || row === reference);
-  const most = shown.reduce((high, row) => Math.max(high, x[row]), 0.5);
-  const high = shown.reduce((most, row) => Math.max(most, y[row]), 0);
-  const low = shown.reduce((least, row) => Math.min(least, y[row]), 100);
+// [lowest x, highest x, lowest y, highest y] that all points need, with a margin.
+function ranges({ x, y }) {
+  const most = x.reduce((high, value) => Math.max(high, value), 0.5);
+  const high = y.reduce((most, value) => Math.max(most, value), 0);
+  const low = y.reduce((least, value) => Math.min(least, value), 100);
   const room = Math.max(0.4, 0.06 * (high - low));
   return Float64Array.of(-0.03 * most, 1.05 * most, low - room, high + room);
 }
