@@ -17,7 +17,9 @@ PAGE = Path(__file__).with_name("page")
 IMAGES = 4608  # of each split, of all tables together
 PICTURES = 1024
 LARGEST = 5_000_000  # bytes of a page
-TITLES = {"glyphs": "Letters", "cifar10": "Photographs (CIFAR-10)"}
+TITLES = {"glyphs": "Letters", "cifar10": "CIFAR-10"}
+PAPER = ("https://arxiv.org/abs/2209.13740", "The paper")
+BESIDE = (("index.html", "Start page"), ("glossary.html", "Glossary"))  # of the site, where it is built
 _IMPORT = re.compile(r'^import \{[^}]*\} from "\./([\w-]+\.js)";\n', re.MULTILINE)
 
 
@@ -42,6 +44,7 @@ def write_explorer(
     if not files:
         raise DataError("There is no table to explore here. Make one with `regnas tabulate`.")
     tables = {file.stem: load_tabular(file) for file in files}
+    calls = {file.stem: _call(file) for file in files}
     if not names:
         tables = {name: table for name, table in tables.items() if table.space.by_genes}
     images = images or IMAGES // len(tables)
@@ -51,10 +54,11 @@ def write_explorer(
         dataset, training = table.info["dataset"], name.rpartition("-")[2]
         title = f"{TITLES.get(dataset, dataset)}, training {training}" if training.isdecimal() else name
         header, blob = pack_table(name, title, table, places[dataset])
-        about.append(header)
+        about.append(header | {"python": calls[name]})
         blobs.append(f'<script type="text/plain" id="{name}">{blob}</script>')
     data = {"tables": about, "pictures": _pictures(tables, places, pictures)}
     parts = {
+        "links": _links(Path(path).parent),
         "style": (PAGE / "style.css").read_text("utf-8"),
         "data": json.dumps(data, separators=(",", ":")).replace("</", "<\\/"),
         "tables": "\n".join(blobs),
@@ -93,6 +97,18 @@ def bundle(entry: str) -> str:
 def _file(name: str | Path) -> Path:
     path = Path(name)
     return path if path.suffix else TABLES / f"{name}.npz"
+
+
+def _call(file: Path) -> str:
+    """How Python opens a table."""
+    preset, _, training = file.stem.rpartition("-")
+    ours = file.parent == TABLES and training.isdecimal()
+    return f'rc.load_tabular("{preset}", {training})' if ours else f'rc.load_tabular("{file.name}")'
+
+
+def _links(folder: Path) -> str:
+    there = [page for page in BESIDE if (folder / page[0]).is_file()]
+    return "\n".join(f'<a href="{address}">{title}</a>' for address, title in (PAPER, *there))
 
 
 def _by_dataset(tables: Mapping[str, TabularBenchmark]) -> dict[str, list[TabularBenchmark]]:

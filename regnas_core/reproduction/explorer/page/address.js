@@ -21,7 +21,7 @@ export function fromAddress(text) {
     lambda: LAMBDAS.includes(lambda) ? lambda : undefined,
     cas: { 0: false, 1: true }[given.get("cas")],
     split: ["search", "test"].find((split) => split === given.get("on")),
-    seed: number("seed"),
+    seed: /^[1-9]\d{0,3}$/.test(given.get("seed") ?? "") ? number("seed") : undefined,
   };
   return Object.fromEntries(Object.entries(found).filter(([, value]) => value !== undefined));
 }

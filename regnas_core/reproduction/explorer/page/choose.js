@@ -37,6 +37,13 @@ export function mostAccurate(table, max) {
   return ranking(table, values, allowed(table, -1, { max, min: 0 }))[0];
 }
 
+// What a network loses from some images to others, in points of reward, and what it and all its rivals lose on
+// average.
+export function losses(values, others, row, rivals) {
+  const lost = (which) => 100 * (values[which] - others[which]);
+  return { own: lost(row), average: rivals.reduce((sum, rival) => sum + lost(rival), 0) / rivals.length };
+}
+
 // 95 % confidence interval of count / n (Wilson).
 export function interval(count, n) {
   const z = 1.959963984540054;

@@ -22,6 +22,7 @@ export class Evolution {
     this.seen = new Set();
     this.alive = []; // those that go on, best first
     this.rows = []; // all that were scored, in turn
+    this.newest = []; // those of the last generation
     this.course = []; // best reward after each generation
   }
 
@@ -33,17 +34,17 @@ export class Evolution {
     return this.alive[0];
   }
 
-  // Scores one more generation; returns its new networks.
+  // Scores one more generation.
   step() {
     const made = this.course.length === 0 ? this.first() : this.next();
     const order = new Map([...this.alive, ...made].map((row, i) => [row, i]));
     const better = (a, b) => this.values[b] - this.values[a] || order.get(a) - order.get(b);
     const wanted = this.course.length === 0 ? this.population : this.population - this.kept;
     this.rows.push(...made);
+    this.newest = made;
     this.alive = [...this.alive, ...made].sort(better).slice(0, this.kept);
     this.course.push(this.values[this.best]);
     this.ended = made.length < wanted; // no new network is left
-    return made;
   }
 
   first() {

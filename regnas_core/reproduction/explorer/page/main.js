@@ -1,7 +1,7 @@
 // The page: its settings, what follows from them, and what a person does.
 
 import { fromAddress, toAddress } from "./address.js";
-import { LAMBDAS, allowed, interval, mostAccurate, ranking, rewards } from "./choose.js";
+import { LAMBDAS, allowed, interval, losses, mostAccurate, ranking, rewards } from "./choose.js";
 import { drawCourse, drawGenes, drawPictures, drawRanking, element, millions, percent } from "./draw.js";
 import { Evolution } from "./evolve.js";
 import { Plot } from "./plot.js";
@@ -10,11 +10,17 @@ import { openTable, turned } from "./table.js";
 const STEP = 10_000; // MACs between two positions of a slider
 const BEAT_MS = 450; // between two generations
 const REST_MS = 200; // after the last change, until the address follows: browsers refuse to be asked too often
+const SEEDS = 9999;
 const NAMES = { 0: "Top-1 alone (R0)", 1: "Top-1 − NFR (R2)", Infinity: "few flips alone (R1)" };
+
+const PICTURES = { search: "pictures to choose with", test: "pictures to judge with" };
 
 const at = (id) => document.getElementById(id);
 const data = JSON.parse(at("data").textContent);
 const opened = new Map();
+const nameOf = (lambda) => NAMES[lambda] ?? `Top-1 − ${lambda} · NFR`;
+const whole = (count) => count.toLocaleString("en");
+const onSlider = (macs) => STEP * Math.ceil(macs / STEP);
 const sheets = Object.fromEntries(Object.entries(data.pictures).map(([name, sheet]) => [name, openSheet(sheet)]));
 const plot = new Plot(at("cloud"), at("marks"));
 
@@ -36,23 +42,58 @@ async function start() {
   await restore();
 }
 
+async function tableNamed(name) {
+  const about = data.tables.find((table) => table.name === name) ?? data.tables[0];
+  if (!opened.has(about.name)) opened.set(about.name, await openTable(about, at(about.name).textContent));
+  return opened.get(about.name);
+}
+
+// The least and the most that a network of a table costs, as positions of a slider.
+function range(table) {
+  const smallest = table.macs.reduce((least, macs) => Math.min(least, macs));
+  const largest = table.macs.reduce((most, macs) => Math.max(most, macs));
+  return { smallest, low: onSlider(smallest), high: onSlider(largest) };
+}
+
 // Settings from the address, else defaults: twice the small network's MACs and the paper's reward R2.
 async function restore() {
   const given = fromAddress(location.hash);
-  const about = data.tables.find((table) => table.name === given.name) ?? data.tables[0];
-  if (!opened.has(about.name)) opened.set(about.name, await openTable(about, at(about.name).textContent));
-  const table = opened.get(about.name);
-  const smallest = table.macs.reduce((least, macs) => Math.min(least, macs));
+  const table = await tableNamed(given.name);
+  const { smallest, low, high } = range(table);
   const reference = table.row(given.small ?? "") ?? mostAccurate(table, 2 * smallest);
-  const max = Math.floor((4 * smallest) / STEP) * STEP;
-  const { lambda = 1, cas = false, split = "search", seed = 1, min = 0 } = given;
-  app.state = { table, reference, max: given.max ?? max, min, lambda, cas, split, seed };
-  const largest = table.macs.reduce((most, macs) => Math.max(most, macs));
-  const [low, high] = [Math.ceil(smallest / STEP) * STEP, Math.ceil(largest / STEP) * STEP];
+  const max = Math.min(high, Math.max(low, given.max ?? Math.floor((4 * smallest) / STEP) * STEP));
+  const { lambda = 1, cas = false, split = "search", seed = 1 } = given;
+  const budget = onSlider(table.macs[reference]);
+  take({ table, reference, budget, max, min: Math.min(max, given.min ?? 0), lambda, cas, split, seed });
+}
+
+// The settings of now for another table: costs at the same share of its range. The small network is again the
+// most accurate of its cost; one that was not is kept, in the same space.
+function carried(table) {
+  const { table: old, reference, budget, max, min } = app.state;
+  const [from, to] = [range(old), range(table)];
+  const share = (macs, low) => (macs - low) / (from.high - low || 1);
+  const cost = (macs) => STEP * Math.round((to.low + share(macs, from.low) * (to.high - to.low)) / STEP);
+  const own = old.space === table.space && mostAccurate(old, old.macs[reference]) !== reference;
+  const kept = own ? table.row(old.word(old.places(reference))) : undefined;
+  const costs = { budget: cost(budget), max: cost(max), min: STEP * Math.round((share(min, 0) * to.high) / STEP) };
+  return { ...app.state, ...costs, table, reference: kept ?? mostAccurate(table, costs.budget) };
+}
+
+async function switchTable() {
+  const table = await tableNamed(at("table").value);
+  if (at("table").value !== table.name) return; // another one was chosen meanwhile
+  keep();
+  take(carried(table));
+  history.pushState(null, "", toAddress(app.state));
+}
+
+function take(state) {
+  const { low, high } = range(state.table);
   for (const [id, from] of [["small", low], ["max", low], ["min", 0]]) {
     Object.assign(at(id), { min: from, max: high, step: STEP });
   }
-  at("small").value = Math.ceil(table.macs[reference] / STEP) * STEP;
+  app.state = state;
   update();
 }
 
@@ -61,9 +102,9 @@ function change(changes) {
   update();
 }
 
-// Everything that follows from the settings, then the page.
+// Which networks are allowed and how they rank, then the page; the best is looked at, the search begins anew.
 function update() {
-  const { table, reference, max, min, lambda, cas, split, seed } = app.state;
+  const { table, reference, max, min, lambda, cas } = app.state;
   const known = app.view.table === table && app.view.reference === reference;
   const flips = known
     ? app.view.flips
@@ -73,42 +114,48 @@ function update() {
   const may = cas ? within.map((yes, row) => yes & containing[row]) : within;
   const values = rewards(table, flips.search, "search", lambda);
   const rows = ranking(table, values, may);
-  stop();
   app.view = { table, reference, flips, containing, within, may, values, rows, best: rows[0], shown: rows[0] };
-  app.view.evolution = new Evolution(table, values, may, reference, cas, seed);
+  newSearch();
+  draw();
+}
+
+// The page, while the same networks rank in the same order.
+function draw() {
   clearTimeout(app.resting);
-  app.resting = setTimeout(() => history.replaceState(null, "", toAddress(app.state)), REST_MS);
+  app.resting = setTimeout(keep, REST_MS);
   plot.show(points(), marks());
   drawSettings();
   drawShown();
   drawTen();
-  drawSearch([]);
+  drawSearch();
+}
+
+function keep() {
+  history.replaceState(null, "", toAddress(app.state));
 }
 
 function points() {
-  const { table, reference, split } = app.state;
+  const { table, split } = app.state;
   const { flips, rows, within, containing } = app.view;
   const share = (counts) => new Float64Array(counts).map((count) => (100 * count) / table.images[split]);
   const kind = within.map((yes, row) => yes && 1 + containing[row]);
-  return { x: share(flips[split]), y: share(table.counts[split]), kind, rows, reference };
+  return { x: share(flips[split]), y: share(table.counts[split]), kind, rows };
 }
 
-function marks(search) {
-  const { best, shown, reference } = app.view;
+function marks() {
+  const { best, shown, reference, evolution } = app.view;
+  const search = evolution.course.length ? evolution : undefined;
   return { best, shown, reference, lambda: app.state.lambda, cas: app.state.cas, search };
 }
 
 function drawSettings() {
-  const { table, reference, max, min, lambda, cas, split, seed } = app.state;
-  Object.assign(at("table"), { value: table.name });
-  Object.assign(at("max"), { value: max });
-  Object.assign(at("min"), { value: min });
-  Object.assign(at("lambda"), { value: LAMBDAS.indexOf(lambda) });
+  const { table, reference, budget, max, min, lambda, cas, split, seed } = app.state;
+  const values = { table: table.name, small: budget, max, min, lambda: LAMBDAS.indexOf(lambda), seed };
+  for (const [id, value] of Object.entries(values)) at(id).value = value;
   at("cas").checked = cas;
-  at("seed").value = seed;
   document.querySelector(`[name=split][value=${split}]`).checked = true;
-  const said = NAMES[lambda] ?? `Top-1 − ${lambda} · NFR`;
-  at("small-says").textContent = millions(at("small").value);
+  const said = nameOf(lambda);
+  at("small-says").textContent = millions(budget);
   at("max-says").textContent = millions(max);
   at("min-says").textContent = min ? millions(min) : "nothing";
   at("lambda-says").textContent = lambda === Infinity ? said : `λ = ${lambda}: ${said}`;
@@ -117,13 +164,34 @@ function drawSettings() {
   at("small-is").textContent =
     `It is right on ${percent(table.counts.search[reference] / table.images.search)} of the pictures to choose with, ` +
     `and costs ${millions(table.macs[reference])}.`;
-  at("networks").textContent = table.networks.toLocaleString("en");
-  const [few, many] = [table.images, table.whole];
+  at("networks").textContent = whole(table.networks);
+  drawKept();
+}
+
+// Of how many pictures the page counts, and how to count the same in Python.
+function drawKept() {
+  const { table, split } = app.state;
+  const [kept, all] = [table.images, table.whole];
+  const of = (which) => `${whole(kept[which])} of ${whole(all[which])} ${PICTURES[which]}`;
+  const part = kept.search < all.search || kept.test < all.test;
+  at("kept").textContent = part
+    ? `This page keeps ${of("search")} and ${of("test")}, evenly from easy to hard. ` +
+      "So numbers here differ a little from the full table's."
+    : "This page keeps all of them.";
+  at("counted-on").textContent =
+    `Counted on ${of(split)}` +
+    (part ? ", evenly from easy to hard: the full table's numbers differ a little." : ".");
+  const others = data.tables.filter((other) => other.dataset === table.dataset);
+  const own = others.findIndex((other) => other.name === table.name);
   at("about").textContent =
-    `${table.title}; ${table.space}. To keep this page small, it holds the first ${few.search.toLocaleString("en")} of ` +
-    `${many.search.toLocaleString("en")} pictures to choose with, and ${few.test.toLocaleString("en")} of ` +
-    `${many.test.toLocaleString("en")} others. All numbers are exact counts over these, the same as ` +
-    `rc.load_tabular(…).first(${Math.max(few.search, few.test)}) gives in Python.`;
+    `${table.title}; ${table.space}. All numbers are exact counts over the pictures that this page keeps. ` +
+    "The same in Python:";
+  at("python").textContent = [
+    "import regnas_core as rc",
+    "from regnas_core.reproduction.explorer.packing import spread",
+    `tables = [${others.map((other) => other.python).join(", ")}]`,
+    `table = tables[${own}].take(spread(tables, ${Math.max(kept.search, kept.test)}))`,
+  ].join("\n");
 }
 
 // The network that is looked at, the best one unless another was chosen.
@@ -131,19 +199,20 @@ function drawShown() {
   const { table, reference, split } = app.state;
   const { best, shown, flips, rows } = app.view;
   const own = shown === best;
-  at("shown-title").textContent = own ? "The best network" : "The network you chose";
   at("back").disabled = own;
   at("adopt").disabled = shown === undefined;
   if (shown === undefined) return drawNothing();
+  at("shown-title").textContent = own ? "The best network" : "The network you chose";
   const images = table.images[split];
   const [right, had, negative] = [table.counts[split][shown], table.counts[split][reference], flips[split][shown]];
   const four = { both: had - negative, negative, positive: right - had + negative, neither: images - right - negative };
-  for (const [id, count] of Object.entries(four)) at(id).textContent = count.toLocaleString("en");
+  for (const [id, count] of Object.entries(four)) at(id).textContent = whole(count);
   const [low, high] = interval(negative, images);
   at("shown-says").textContent =
     `It is right on ${percent(right / images)} and breaks ${percent(negative / images)} ` +
     `(95\u00a0% interval ${percent(low)} to ${percent(high)}). ` +
-    (own ? `Best of ${rows.length.toLocaleString("en")} allowed.` : `Number ${rows.indexOf(shown) + 1} of ${rows.length.toLocaleString("en")}.`);
+    (own ? `Best of ${whole(rows.length)} allowed.` : `Number ${whole(rows.indexOf(shown) + 1)} of ${whole(rows.length)}.`);
+  at("luck").textContent = split === "test" ? luck() : "";
   const lines = [
     ["Top-1", percent(had / images), percent(right / images)],
     ["NFR", "", percent(negative / images)],
@@ -162,19 +231,42 @@ function drawShown() {
   drawBroken(table.flipped(reference, shown, "test"));
 }
 
+// How much chance helped the choice: what it loses on other pictures, beyond what all lose that it was among.
+function luck() {
+  const { table, lambda } = app.state;
+  const { values, flips, shown, rows } = app.view;
+  const { own, average } = losses(values, rewards(table, flips.test, "test", lambda), shown, rows);
+  const loss = (points, gains, loses) => `${points < 0 ? gains : loses} ${Math.abs(points).toFixed(2)} points`;
+  const reward = { 0: "Top-1", Infinity: "NFR" }[lambda] ?? nameOf(lambda);
+  return (
+    `By ${reward}, it ${loss(own, "gains", "loses")} against the pictures to choose with. ` +
+    `All ${whole(rows.length)} allowed networks ${loss(average, "gain", "lose")} on average. ` +
+    (own > average
+      ? `Only the ${(own - average).toFixed(2)} points by which it falls behind them are the luck of the choice.`
+      : "It loses no more than they do: no luck of the choice shows.")
+  );
+}
+
 function drawBroken(flipped) {
   const { table } = app.state;
   const sheet = sheets[table.dataset];
   const seen = drawPictures(at("pictures"), table, sheet, flipped);
-  const all = `${flipped.length} of ${table.images.test.toLocaleString("en")} pictures to judge with`;
-  at("pictures-say").textContent =
-    `The small network gets these right, this one wrong: ${all}. ` +
-    (sheet ? `Here are ${seen} of them, with what they are.` : "This page holds no pictures of them.");
+  const all = `${whole(flipped.length)} of ${whole(table.images.test)} pictures to judge with`;
+  const missing = [
+    "This page does not show them: the pictures were not on the machine that built it. Build it where they are: ",
+    element("code", {}, "REGNAS_DATA=… make site"),
+  ];
+  at("pictures-say").replaceChildren(
+    `The small network gets these right, this one wrong: ${all}. `,
+    ...(sheet ? [`Here are ${seen} of them, with what they are.`] : missing),
+  );
 }
 
 function drawNothing() {
-  at("shown-says").textContent = "No network is allowed. Raise what the large one may cost, or ask for less.";
-  for (const id of ["both", "negative", "positive", "neither", "shared-says", "pictures-say"]) at(id).textContent = "";
+  at("shown-title").textContent = "No network is allowed";
+  at("shown-says").textContent = "Raise what the large one may cost, or ask for less.";
+  const texts = ["luck", "both", "negative", "positive", "neither", "shared-says", "pictures-say"];
+  for (const id of texts) at(id).textContent = "";
   for (const id of ["numbers", "genes", "pictures"]) at(id).replaceChildren();
 }
 
@@ -202,7 +294,8 @@ function look(row) {
 function step() {
   const { evolution } = app.view;
   if (evolution.done || !app.view.rows.length) return stop();
-  drawSearch(evolution.step());
+  evolution.step();
+  drawSearch();
   if (evolution.done) stop();
 }
 
@@ -220,51 +313,60 @@ function stop() {
   at("run").textContent = "Run";
 }
 
-function startOver() {
+function newSearch() {
   stop();
   const { table, reference, cas, seed } = app.state;
   app.view.evolution = new Evolution(table, app.view.values, app.view.may, reference, cas, seed);
-  drawSearch([]);
 }
 
-function drawSearch(newest) {
+function startOver() {
+  newSearch();
+  drawSearch();
+}
+
+function drawSearch() {
   const { evolution, best, values, rows } = app.view;
   const { course } = evolution;
   for (const id of ["run", "step"]) at(id).disabled = !rows.length;
   at("step").disabled ||= evolution.done;
   at("course").replaceChildren(...(course.length ? [drawCourse(evolution, values[best])] : []));
-  const said = `Allowed are ${rows.length.toLocaleString("en")} networks.`;
+  const said = `Allowed are ${whole(rows.length)} networks.`;
   at("search-says").textContent = course.length ? `Generation ${course.length}: ${found()}` : said;
-  const search = course.length ? { rows: evolution.rows, newest, alive: evolution.alive } : undefined;
-  plot.mark(marks(search));
+  for (const entry of document.querySelectorAll(".legend .search")) entry.hidden = !course.length;
+  plot.mark(marks());
 }
 
 function found() {
   const { evolution, rows, values, best } = app.view;
   const place = values[evolution.best] === values[best] ? 1 : rows.indexOf(evolution.best) + 1;
-  const looked = `${evolution.rows.length.toLocaleString("en")} of ${rows.length.toLocaleString("en")} networks tried; `;
+  const looked = `${whole(evolution.rows.length)} of ${whole(rows.length)} networks tried; `;
   const over = evolution.ended ? " No new one is left." : "";
-  return looked + (place === 1 ? "the best of all is found." : `the best so far is number ${place} of all.`) + over;
+  return looked + (place === 1 ? "the best of all is found." : `the best so far is number ${whole(place)} of all.`) + over;
 }
 
 // ── what a person does
 function listen() {
   const on = (id, event, act) => at(id).addEventListener(event, act);
   on("controls", "submit", (event) => event.preventDefault());
-  on("table", "change", () => {
-    location.hash = new URLSearchParams({ table: at("table").value });
-  });
+  on("table", "change", switchTable);
   on("small", "input", () => {
-    const reference = mostAccurate(app.state.table, Number(at("small").value));
-    change({ reference });
+    const budget = Number(at("small").value);
+    change({ budget, reference: mostAccurate(app.state.table, budget) });
   });
   on("max", "input", () => change({ max: Number(at("max").value), min: Math.min(app.state.min, Number(at("max").value)) }));
   on("min", "input", () => change({ min: Number(at("min").value), max: Math.max(app.state.max, Number(at("min").value)) }));
   on("lambda", "input", () => change({ lambda: LAMBDAS[at("lambda").value] }));
   on("cas", "change", () => change({ cas: at("cas").checked }));
-  on("seed", "change", () => change({ seed: Math.max(1, Math.floor(Number(at("seed").value)) || 1) }));
+  on("seed", "change", () => {
+    app.state.seed = Math.min(SEEDS, Math.max(1, Math.floor(Number(at("seed").value)) || 1));
+    newSearch();
+    draw();
+  });
   for (const radio of document.querySelectorAll("[name=split]")) {
-    radio.addEventListener("change", () => change({ split: radio.value }));
+    radio.addEventListener("change", () => {
+      app.state.split = radio.value;
+      draw();
+    });
   }
   on("run", "click", run);
   on("step", "click", step);
@@ -279,8 +381,8 @@ function listen() {
 }
 
 function adopt() {
-  at("small").value = Math.ceil(app.state.table.macs[app.view.shown] / STEP) * STEP;
-  change({ reference: app.view.shown });
+  const { table, shown } = app.view;
+  change({ budget: onSlider(table.macs[shown]), reference: shown });
 }
 
 function key(event) {
