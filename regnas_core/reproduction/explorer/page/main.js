@@ -176,11 +176,11 @@ function drawKept() {
   const part = kept.search < all.search || kept.test < all.test;
   at("kept").textContent = part
     ? `This page keeps ${of("search")} and ${of("test")}, evenly from easy to hard. ` +
-      "So numbers here differ a little from the full table's."
+      "Numbers here lie within a point or two of the full table's."
     : "This page keeps all of them.";
   at("counted-on").textContent =
     `Counted on ${of(split)}` +
-    (part ? ", evenly from easy to hard: the full table's numbers differ a little." : ".");
+    (part ? ", evenly from easy to hard: within a point or two of the full table's numbers." : ".");
   const others = data.tables.filter((other) => other.dataset === table.dataset);
   const own = others.findIndex((other) => other.name === table.name);
   at("about").textContent =
