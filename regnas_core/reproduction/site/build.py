@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 import shutil
-from collections.abc import Callable, Iterator
-from html import escape
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,12 +16,11 @@ from nbconvert import HTMLExporter
 from nbconvert.filters import markdown2html
 from pygments.formatters import HtmlFormatter
 
-import regnas_core
-
 from ...files import write_atomically
 from ...resources import project_path
 from ..explorer import write_explorer
 from .links import Links
+from .names import names
 
 HERE = Path(__file__).parent
 _FORMULA = re.compile(r"\$\$(.+?)\$\$", re.DOTALL)
@@ -131,34 +128,6 @@ def _body(project: Path, page: Page) -> str:
             shown.wrap(soup.new_tag("details")).insert(0, summary := soup.new_tag("summary"))
             summary.string = what
     return str(soup)
-
-
-def names() -> str:
-    """HTML of the front doors, with signatures and docstrings; errors last."""
-    things = {name: getattr(regnas_core, name) for name in regnas_core.__all__}
-    errors = {name: e for name, e in things.items() if inspect.isclass(e) and issubclass(e, Exception)}
-    parts = ["<h1>Names of the core</h1>", "<p>What <code>import regnas_core as rc</code> offers.</p>"]
-    for name, thing in things.items():
-        if name not in errors and callable(thing):
-            kind = "class" if inspect.isclass(thing) else "def"
-            parts += [
-                f'<h2 id="{name}"><code>rc.{name}</code></h2>',
-                f'<pre class="signature">{kind} {name}{escape(_signature(thing))}</pre>',
-                f'<pre class="doc">{escape(_doc(thing))}</pre>',
-            ]
-    parts += ["<h2>Errors</h2>", "<p>All are <code>rc.RegnasError</code>; each says what to do.</p>", "<dl>"]
-    parts += [f"<dt><code>rc.{name}</code></dt><dd>{escape(_doc(e))}</dd>" for name, e in errors.items()]
-    return "\n".join([*parts, "</dl>"])
-
-
-def _signature(thing: Callable) -> str:
-    """As a user would write it: without the modules that types are of, and without quotes around them."""
-    text = str(inspect.signature(thing)).replace("'", "")
-    return re.sub(r"(?<![\w.])(?:regnas_core|numpy|collections|pathlib)(?:\.\w+)*\.(?=\w)", "", text)
-
-
-def _doc(thing: object) -> str:
-    return re.sub(r":\w+:`~?([^`]+)`", r"\1", inspect.getdoc(thing) or "").replace("``", "")
 
 
 def _finish(soup: BeautifulSoup) -> None:
