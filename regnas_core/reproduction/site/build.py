@@ -59,7 +59,8 @@ def build_site(out: str | Path) -> list[Page]:
     folders = {
         str(Path(page.file).parent): page.place for page in reversed(pages)
     }  # lead to their first page
-    links = Links(folders | {page.file: page.place for page in pages}, project)
+    places = {page.file: page.place for page in pages} | {"figures/explorer.png": "explorer.html"}
+    links = Links(folders | places, project)
     env = Environment(loader=PackageLoader(__package__, "."), autoescape=select_autoescape())
     template = env.get_template("page.html")
     groups = list(dict.fromkeys(page.group for page in pages))
