@@ -14,7 +14,6 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 from latex2mathml.converter import convert as mathml
 from nbconvert import HTMLExporter
 from nbconvert.filters import markdown2html
-from pygments.formatters import HtmlFormatter
 
 from ...files import write_atomically
 from ...resources import project_path
@@ -78,8 +77,7 @@ def build_site(out: str | Path) -> list[Page]:
             root="../" * page.place.count("/"),
         )
         _write(out / page.place, html)
-    style = (HERE / "style.css").read_text("utf-8") + HtmlFormatter().get_style_defs(".highlight")
-    _write(out / "style.css", style)
+    shutil.copyfile(HERE / "style.css", out / "style.css")
     for file in sorted(links.wanted):
         (out / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(project / file, out / file)
@@ -132,7 +130,10 @@ def _body(project: Path, page: Page) -> str:
 
 
 def _finish(soup: BeautifulSoup) -> None:
-    """Give headings the anchors that GitHub does, figures a text, and put tables into boxes that scroll."""
+    """Give headings the anchors that GitHub does, figures a text, and put tables into boxes that scroll.
+
+    Names over columns may break after an underscore.
+    """
     for mark in soup("a", class_="anchor-link"):
         mark.decompose()
     led_to = {str(a["href"]).removeprefix("#") for a in soup("a", href=True)}
@@ -146,6 +147,9 @@ def _finish(soup: BeautifulSoup) -> None:
         if not image.get("alt") or image["alt"] == "No description has been provided for this image":
             heading = image.find_previous(["h1", "h2", "h3"])
             image["alt"] = f"Figure: {heading.get_text().strip()}" if heading else "Figure"
+    for text in [found for head in soup("th") for found in head(string=re.compile("_"))]:
+        first, *rest = text.split("_")
+        text.replace_with(first, *(part for word in rest for part in ("_", soup.new_tag("wbr"), word)))
     for table in soup("table"):
         table.wrap(soup.new_tag("div", attrs={"class": "scrolls", "tabindex": "0"}))
 
