@@ -49,6 +49,7 @@ class SuperNet:
 
     @property
     def device(self) -> torch.device:
+        """Where the weights are."""
         return next(iter(self.weights.values())).device
 
     def to(self, *args, **kwargs) -> SuperNet:

@@ -128,7 +128,7 @@ WRONG = {  # exercise → answers that a class gives, in place of a piece of the
     ],
     "corrected": [
         ("np.arange(len(p), 0, -1) * p[order]", "len(p) * p[order]", "Bonferroni"),
-        ("np.maximum.accumulate(steps)", "steps", "it makes"),
+        ("np.maximum.accumulate(steps)", "steps", "is right; your function gives"),
         ("np.minimum(1, np.maximum.accumulate(steps))", "np.maximum.accumulate(steps)", "1 at most"),
         ("corrected[order] =", "corrected[:] =", "sorted"),
         ("corrected = np.argsort(p), np.empty(len(p))", "corrected = np.argsort(p), p", "a copy"),

@@ -44,6 +44,8 @@ td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}.cells{border-spaci
 .pictures{display:grid;grid-template-columns:repeat(auto-fill,minmax(9rem,1fr));gap:.8rem;padding:0}
 .pictures figure{margin:0;background:var(--card);padding:.5rem}.pictures img{width:100%;image-rendering:auto}
 figcaption{font-size:.85rem}.bad{color:var(--bad)}.good{color:var(--good)}
+@media (max-width:36rem){td,th{padding-right:.4rem;font-size:.85rem}
+.cells{border-spacing:.15rem}.cells td{min-width:0;padding:.6rem .4rem}}
 svg text{fill:var(--ink);font-size:13px}
 svg .axis{stroke:var(--line)}svg .limit{stroke:var(--bad);stroke-dasharray:4 3}li{margin:.2rem 0}
 """

@@ -104,7 +104,8 @@ def corrected(function: Callable[..., Any]) -> str | None:
             return "right, but sorted: each belongs to the place where its p-value was"
         if (found > 1).any():
             return "a p-value is 1 at most"
-        return f"of {p.round(3).tolist()} it makes {truth.round(3).tolist()}, not {found.round(3).tolist()}"
+        right, yours = truth.round(3).tolist(), found.round(3).tolist()
+        return f"for the p-values {p.round(3).tolist()}, {right} is right; your function gives {yours}"
     return None
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 import shutil
-from collections.abc import Callable, Iterator
-from html import escape
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,14 +14,12 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 from latex2mathml.converter import convert as mathml
 from nbconvert import HTMLExporter
 from nbconvert.filters import markdown2html
-from pygments.formatters import HtmlFormatter
-
-import regnas_core
 
 from ...files import write_atomically
 from ...resources import project_path
 from ..explorer import write_explorer
 from .links import Links
+from .names import names
 
 HERE = Path(__file__).parent
 _FORMULA = re.compile(r"\$\$(.+?)\$\$", re.DOTALL)
@@ -62,7 +58,8 @@ def build_site(out: str | Path) -> list[Page]:
     folders = {
         str(Path(page.file).parent): page.place for page in reversed(pages)
     }  # lead to their first page
-    links = Links(folders | {page.file: page.place for page in pages}, project)
+    places = {page.file: page.place for page in pages} | {"figures/explorer.png": "explorer.html"}
+    links = Links(folders | places, project)
     env = Environment(loader=PackageLoader(__package__, "."), autoescape=select_autoescape())
     template = env.get_template("page.html")
     groups = list(dict.fromkeys(page.group for page in pages))
@@ -80,8 +77,7 @@ def build_site(out: str | Path) -> list[Page]:
             root="../" * page.place.count("/"),
         )
         _write(out / page.place, html)
-    style = (HERE / "style.css").read_text("utf-8") + HtmlFormatter().get_style_defs(".highlight")
-    _write(out / "style.css", style)
+    shutil.copyfile(HERE / "style.css", out / "style.css")
     for file in sorted(links.wanted):
         (out / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(project / file, out / file)
@@ -133,36 +129,11 @@ def _body(project: Path, page: Page) -> str:
     return str(soup)
 
 
-def names() -> str:
-    """HTML of the front doors, with signatures and docstrings; errors last."""
-    things = {name: getattr(regnas_core, name) for name in regnas_core.__all__}
-    errors = {name: e for name, e in things.items() if inspect.isclass(e) and issubclass(e, Exception)}
-    parts = ["<h1>Names of the core</h1>", "<p>What <code>import regnas_core as rc</code> offers.</p>"]
-    for name, thing in things.items():
-        if name not in errors and callable(thing):
-            kind = "class" if inspect.isclass(thing) else "def"
-            parts += [
-                f'<h2 id="{name}"><code>rc.{name}</code></h2>',
-                f'<pre class="signature">{kind} {name}{escape(_signature(thing))}</pre>',
-                f'<pre class="doc">{escape(_doc(thing))}</pre>',
-            ]
-    parts += ["<h2>Errors</h2>", "<p>All are <code>rc.RegnasError</code>; each says what to do.</p>", "<dl>"]
-    parts += [f"<dt><code>rc.{name}</code></dt><dd>{escape(_doc(e))}</dd>" for name, e in errors.items()]
-    return "\n".join([*parts, "</dl>"])
-
-
-def _signature(thing: Callable) -> str:
-    """As a user would write it: without the modules that types are of, and without quotes around them."""
-    text = str(inspect.signature(thing)).replace("'", "")
-    return re.sub(r"(?<![\w.])(?:regnas_core|numpy|collections|pathlib)(?:\.\w+)*\.(?=\w)", "", text)
-
-
-def _doc(thing: object) -> str:
-    return re.sub(r":\w+:`~?([^`]+)`", r"\1", inspect.getdoc(thing) or "").replace("``", "")
-
-
 def _finish(soup: BeautifulSoup) -> None:
-    """Give headings the anchors that GitHub does, figures a text, and put tables into boxes that scroll."""
+    """Give headings the anchors that GitHub does, figures a text, and put tables into boxes that scroll.
+
+    Names over columns may break after an underscore.
+    """
     for mark in soup("a", class_="anchor-link"):
         mark.decompose()
     led_to = {str(a["href"]).removeprefix("#") for a in soup("a", href=True)}
@@ -176,6 +147,9 @@ def _finish(soup: BeautifulSoup) -> None:
         if not image.get("alt") or image["alt"] == "No description has been provided for this image":
             heading = image.find_previous(["h1", "h2", "h3"])
             image["alt"] = f"Figure: {heading.get_text().strip()}" if heading else "Figure"
+    for text in [found for head in soup("th") for found in head(string=re.compile("_"))]:
+        first, *rest = text.split("_")
+        text.replace_with(first, *(part for word in rest for part in ("_", soup.new_tag("wbr"), word)))
     for table in soup("table"):
         table.wrap(soup.new_tag("div", attrs={"class": "scrolls", "tabindex": "0"}))
 

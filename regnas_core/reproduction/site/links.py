@@ -35,18 +35,19 @@ class Links:
         for tag, attribute in [(t, "href") for t in soup("a", href=True)] + [
             (t, "src") for t in soup("img", src=True)
         ]:
-            target = self._target(str(tag[attribute]), file, page)
+            pages = self.pages if tag.name == "a" else {}
+            target = self._target(str(tag[attribute]), file, page, pages)
             if target is not None:
                 tag[attribute] = target
             elif tag.name == "a":
                 tag.unwrap()
 
-    def _target(self, link: str, file: str, page: str) -> str | None:
+    def _target(self, link: str, file: str, page: str, pages: Mapping[str, str]) -> str | None:
         parts = urlsplit(link)
         if parts.scheme or not parts.path:
             return link
         path = posixpath.normpath(posixpath.join(posixpath.dirname(file), unquote(parts.path)))
-        place = self.pages.get(path)
+        place = pages.get(path)
         if place is None and path.startswith("figures/") and path.endswith(COPIED):
             if not (self.project / path).is_file():
                 return None
