@@ -7,10 +7,13 @@ import json
 import shutil
 import subprocess
 import time
+from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
+
+import numpy as np
 
 FOUND = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 START_S = 60
@@ -108,3 +111,11 @@ class Chromium:
         found = self.send("Page.captureScreenshot", captureBeyondViewport=True, format="png")
         path.write_bytes(base64.b64decode(found["data"]))
         return path
+
+
+def contrast(a: Sequence[int], b: Sequence[int]) -> float:
+    """Of two colours, each red, green, blue of 0 to 255; text needs 4.5 (WCAG 2.1, AA)."""
+    parts = np.array([list(a), list(b)]) / 255
+    linear = np.where(parts <= 0.03928, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    low, high = sorted(linear @ [0.2126, 0.7152, 0.0722])
+    return (high + 0.05) / (low + 0.05)

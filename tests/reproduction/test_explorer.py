@@ -389,7 +389,7 @@ def test_it_fits_and_the_text_is_easily_read(fresh, width, scheme):
     assert fresh.run("document.documentElement.scrollWidth") <= width
     colour = "getComputedStyle(document.documentElement).getPropertyValue('--{}').trim()"
     text_colour, card = (fresh.run(colour.format(name)) for name in ("muted", "card"))
-    assert _contrast(text_colour, card) >= 4.5  # WCAG 2.1, AA
+    assert chromium.contrast(*(bytes.fromhex(c[1:]) for c in (text_colour, card))) >= 4.5  # WCAG 2.1, AA
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -414,7 +414,7 @@ def test_every_network_is_in_the_picture_and_can_be_seen(fresh, scheme, cas):
     for colour in drawn:
         *ink, opaque = map(int, colour.split(","))
         mixed = np.round(opaque / 255 * np.array(ink) + (1 - opaque / 255) * back).astype(int)
-        assert _contrast("#" + bytes(mixed.tolist()).hex(), card) >= 2
+        assert chromium.contrast(mixed, bytes.fromhex(card[1:])) >= 2
 
 
 def test_what_a_search_draws_is_in_the_legend(fresh):
@@ -451,16 +451,6 @@ def test_genes_say_what_is_shared_added_and_lost(fresh):
 
     assert bars(larger) == [6, 9, 0, "3→5", "3→5", "5×5"]
     assert bars(smaller) == [3, 0, 6, "3×3", "3×3 gone", "3×3"]
-
-
-def _contrast(a: str, b: str) -> float:
-    def light(colour: str) -> float:
-        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-        linear = [p / 12.92 if p <= 0.03928 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
-        return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
-
-    low, high = sorted((light(a), light(b)))
-    return (high + 0.05) / (low + 0.05)
 
 
 @pytest.mark.parametrize("networks", [1, 31, 45])

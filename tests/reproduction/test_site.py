@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import chromium
-import numpy as np
 import pytest
 from bs4 import BeautifulSoup
 from pygments.token import STANDARD_TYPES
@@ -92,7 +91,7 @@ def test_code_is_easily_read(site, browser, scheme):
     browser.open((site / "notebooks" / "lessons" / "01_counting_flips.html").as_uri())
     *shown, behind = browser.run(f"{COLOURS}({kinds})")
     assert len(behind) == 3 and (sum(behind) < 300) == (scheme == "dark")
-    pale = {kind: c for kind, c in zip(kinds, shown, strict=True) if _contrast(c, behind) < 4.5}
+    pale = {kind: c for kind, c in zip(kinds, shown, strict=True) if chromium.contrast(c, behind) < 4.5}
     assert pale == {}  # WCAG 2.1, AA
     assert len({tuple(c) for c in shown}) >= 5
 
@@ -115,13 +114,6 @@ def test_tables_are_whole_where_the_window_has_room(site, browser):
     boxes = "[...document.querySelectorAll('.scrolls')]"
     assert browser.run(f"{boxes}.length") >= 4
     assert browser.run(f"{boxes}.filter((box) => box.scrollWidth > box.clientWidth).length") == 0
-
-
-def _contrast(a: list[int], b: list[int]) -> float:
-    parts = np.array([a, b]) / 255
-    linear = np.where(parts <= 0.03928, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
-    low, high = sorted(linear @ [0.2126, 0.7152, 0.0722])
-    return (high + 0.05) / (low + 0.05)
 
 
 def test_names_are_written_as_a_user_would():
