@@ -173,11 +173,12 @@ def assert_no_regression(
     """
     given = {"baseline": baseline, "candidate": candidate, "label": labels}
     arrays = {name: _classes(values, name) for name, values in given.items()}
-    item = {} if ids is None else {"item": to_numpy(ids, "ids")}
+    arrays |= {} if ids is None else {"ids": to_numpy(ids, "ids")}
+    item = {} if ids is None else {"item": arrays["ids"]}
     sliced = {name: to_numpy(values, name) for name, values in (slices or {}).items()}
     if taken := sorted({"item", "label", "prediction"} & set(sliced)):
         raise PredictionError(f"A slice is called {taken[0]}, as a column of the gate; give another name.")
-    for name, values in (*arrays.items(), *item.items(), *sliced.items()):
+    for name, values in (*arrays.items(), *sliced.items()):
         if values.shape != arrays["baseline"].shape:
             sizes = f"baseline has {len(arrays['baseline']):,} items, {name} has shape {values.shape}"
             raise PredictionError(f"{sizes}; expected the same.")

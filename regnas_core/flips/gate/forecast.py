@@ -42,7 +42,7 @@ def more_items(verdict: Callable[[float], Verdict], n: float, items: int | None 
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if verdict(n + middle) == "inconclusive" else (low, middle)
-    return ceil(high * (1 if items is None else items / n))
+    return ceil(high * (1 if items is None else items / n) - 1e-6)  # of equal weights n is not quite whole
 
 
 def more_for_rate(found: Bounded, limit: float, confidence: float, items: int) -> int | None:
