@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, requires
 from .errors import MissingExtraError
 
 PROJECT = "regnas-core"
-DISTRIBUTIONS = {"PIL": "pillow", "IPython": "ipython", "yaml": "pyyaml", "adjustText": "adjusttext"}
+DISTRIBUTIONS = {"PIL": "pillow", "IPython": "ipython", "adjustText": "adjusttext"}
 
 
 def missing_extra(

@@ -304,6 +304,10 @@ def test_the_wheel_alone_counts_flips(light, tmp_path):
     done = run_light(light, "regnas", "flips", "--labels", "y.csv", "phone.csv", "cloud.csv", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "phone" in done.stdout and "25.00" in done.stdout
+    (tmp_path / "limits.yaml").write_text("max_nfr: 100%\n")  # the base package reads a policy
+    files = ["--labels", "y.csv", "--baseline", "phone.csv", "--candidate", "cloud.csv"]
+    done = run_light(light, "regnas", "flips", *files, "--policy", "limits.yaml", cwd=tmp_path)
+    assert done.returncode == 0 and "cloud against phone: PASS" in done.stdout, done.stderr
     tell = "import sys, regnas_core as rc; rc.nfr([0], [1], [0]); print('torch' in sys.modules)"
     assert run_light(light, "python", "-c", tell, cwd=tmp_path).stdout == "False\n"
 

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 import regnas_core as rc
 from regnas_core import cli
+from regnas_core.flips.gate.limits import KEYS, read_policy
 from regnas_core.resources import project_path
 from regnas_core.workbench import checks
 from regnas_core.workbench.presets import load_preset
@@ -124,6 +125,20 @@ def test_a_super_network_of_ones_own_is_trained_searched_and_reproduced(plain, t
     (record,) = tmp_path.glob("figures/*/provenance/fig4b.json")
     assert json.loads(record.read_text())["preset"]["supernet"]["space"] == "plain"
     sys.modules.pop("plain", None)
+
+
+def test_networks_of_the_guide_can_be_deployed():
+    (command,) = re.findall(r"^regnas deploy (--arch .*)$", GUIDE, re.MULTILINE)
+    genes = re.findall(r"--arch '\w+=(\{.*?\})'", command)
+    space = rc.get_space(load_preset("demo").supernet.space)
+    assert len(genes) == 2 and all(space.macs(space.parse(one)) > 0 for one in genes)
+
+
+def test_the_policy_of_the_guide_is_one(tmp_path):
+    (text,) = re.findall(r"```yaml\n(max_nfr: .*?)```", GUIDE, re.DOTALL)
+    (tmp_path / "limits.yaml").write_text(text)
+    (tmp_path / "golden.txt").write_text("7\n")
+    assert set(read_policy(tmp_path / "limits.yaml")) == set(KEYS) - {"min_top1_gain", "confidence"}
 
 
 def test_ones_own_pictures_have_networks_for_their_budgets(tmp_path):

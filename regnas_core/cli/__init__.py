@@ -6,6 +6,7 @@ It knows how to ask the rooms below, and does not know anything that they do not
 from __future__ import annotations
 
 import sys
+import traceback
 from typing import NoReturn
 
 import typer
@@ -39,15 +40,28 @@ def main() -> None:
     except ModuleNotFoundError as error:
         command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
         if (missing := missing_extra(error, f"regnas {command}", NEEDS.get(command, ("search",)))) is None:
-            raise
-        _fail(missing)
+            _unforeseen(error)
+        else:
+            _fail(missing)
     except RegnasError as error:
         _fail(error)
+    except Exception as error:
+        _unforeseen(error)
 
 
 def _fail(error: RegnasError) -> NoReturn:
     typer.echo(f"Error: {error}", err=True)
     sys.exit(_code(1))
+
+
+def _unforeseen(error: Exception) -> NoReturn:
+    """Python would end with 1, which of `regnas flips` says that a candidate fails."""
+    if sys.argv[1:2] != ["flips"]:
+        raise error
+    from ..flips.gate.limits import BROKEN
+
+    traceback.print_exception(error)
+    sys.exit(BROKEN)
 
 
 def _code(usual: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import sys
 from pathlib import Path
 from xml.etree import ElementTree as xml
@@ -15,7 +16,11 @@ import pytest
 from regnas_core import cli
 from regnas_core.errors import PredictionError
 from regnas_core.flips.gate import (
+    BROKEN,
     Limits,
+    as_json,
+    as_markdown,
+    as_text,
     assert_no_regression,
     compare,
     flipped,
@@ -25,6 +30,8 @@ from regnas_core.flips.gate import (
     read_policy,
     read_table,
 )
+from regnas_core.flips.gate.command import write_pages
+from regnas_core.flips.gate.forecast import more_for_gain, more_for_rate, more_for_slices
 from regnas_core.flips.gate.limits import (
     Bounded,
     at_least,
@@ -32,9 +39,11 @@ from regnas_core.flips.gate.limits import (
     effective_items,
     flip_rate,
     gain,
-    more_items,
+    gain_bounds,
+    rate_bounds,
     slices_at_most,
 )
+from regnas_core.flips.intervals import rate_interval
 from regnas_core.resources import project_path
 
 N = 400
@@ -247,7 +256,60 @@ def test_verdicts_lie_between_the_bounds():
     one = Bounded(0.02, 0.01, 0.03, 1000)
     assert [at_most(one, x) for x in (0.04, 0.02, 0.005)] == ["pass", "inconclusive", "fail"]
     assert [at_least(one, x) for x in (0.005, 0.02, 0.04)] == ["pass", "inconclusive", "fail"]
-    assert more_items(one, 0.025, 0.95) > 1000 and more_items(one, 0.02, 0.95) is None
+
+
+@pytest.mark.parametrize(("count", "n"), [(0, 1), (0, 268), (3, 40), (15, 1099), (33, 4000), (9, 9)])
+@pytest.mark.parametrize("limit", [0.01, 0.02, 0.9])
+def test_so_many_more_items_would_decide_and_no_fewer(count, n, limit):
+    def verdict(more: int):
+        return at_most(rate_bounds(count / n * (n + more), n + more, 0.95), limit)
+
+    if verdict(0) == "inconclusive":
+        more = more_for_rate(rate_bounds(count, n, 0.95), limit, 0.95, n)
+        assert verdict(more) != "inconclusive" == verdict(more - 1)
+
+
+def test_no_flip_among_so_few_items_says_little():
+    for n, more in ((268, 31), (1, 298)):  # 299 items without a flip show 1 %
+        assert more_for_rate(flip_rate(np.zeros(n, bool), None, 0.95), 0.01, 0.95, n) == more
+        assert at_most(flip_rate(np.zeros(n + more, bool), None, 0.95), 0.01) == "pass"
+    assert more_for_rate(rate_bounds(20, 1000, 0.95), 0.02, 0.95, 1000) is None  # the limit itself
+
+
+@pytest.mark.parametrize(("up", "down", "limit"), [(55, 45, 0), (45, 55, 0), (9, 14, -0.01), (80, 20, 0.05)])
+def test_so_many_more_items_would_decide_about_a_gain(up, down, limit):
+    def verdict(more: int):
+        grown = (1000 + more) / 1000
+        return at_least(gain_bounds(up * grown, down * grown, 1000 + more, 0.95), limit)
+
+    more = more_for_gain(gain_bounds(up, down, 1000, 0.95), down / 1000, limit, 0.95, 1000)
+    assert verdict(0) == verdict(more - 1) == "inconclusive" != verdict(more)
+    if (up, down) == (55, 45):
+        assert 1500 < more < 1900  # gains are paired: p (1 - p) of 1 % would say 1
+
+
+def test_so_many_more_items_would_decide_about_a_slice_among_others():
+    found, sizes = (
+        [rate_bounds(k, n, 0.95) for k, n in ((6, 50), (0, 40), (1, 50), (0, 500))],
+        (50, 40, 50, 500),
+    )
+    assert slices_at_most(found, 0.04, 0.95) == ["inconclusive"] * 3 + ["pass"]
+    needed = more_for_slices(found, 0.04, 0.95, sizes)
+    assert needed[3] is None
+    for place, more in enumerate(needed[:3]):
+        for extra, decided in ((more - 1, False), (more, True)):
+            n = sizes[place] + extra
+            grown = [*found[:place], rate_bounds(found[place].value * n, n, 0.95), *found[place + 1 :]]
+            assert (slices_at_most(grown, 0.04, 0.95)[place] != "inconclusive") == decided
+
+
+def test_weighted_items_are_counted_as_items(frames, files, tmp_path):
+    old, _ = frames
+    old.assign(w=np.where(np.arange(N) % 10, 1.0, 30.0)).to_parquet(tmp_path / "w.parquet")
+    one = gate(tmp_path / "w.parquet", [files[1]], weight="w", max_nfr="1.5%").best
+    (said,) = (int(x.replace(",", "")) for x in re.findall(r"some ([\d,]+) more items", one.reasons[0][1]))
+    effective = more_for_rate(one.nfr, 0.015, 0.95, round(one.nfr.n))
+    assert said == pytest.approx(effective * N / one.nfr.n, rel=0.02) and said > effective
 
 
 def test_the_more_slices_the_surer_a_failure_must_be():
@@ -281,6 +343,17 @@ def test_gains_are_paired():
         (("--no-such-option",), 4),
         (("--id", "nothing"), 4),
         (("--confidence", "20%", "--max-nfr", "1%"), 4),
+        (("--max-nfr", "1"), 4),
+        (("--min-top1-gain", "-2"), 4),
+        (("--confidence", "95", "--max-nfr", "1%"), 4),
+        (("--top", "0"), 4),
+        (("--top", "-3"), 4),
+        (("--min-slice", "0"), 4),
+        (("--csv", "flips.csv"), 4),
+        (("--per-class",), 4),
+        (("--level", "0.9"), 4),
+        (("another.npy",), 4),
+        (("--images", "."), 4),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
 )
@@ -325,10 +398,70 @@ def test_a_policy_file_stands_for_options(asked, tmp_path, monkeypatch, capsys):
     (tmp_path / "policy.yaml").write_text("max_nfr: 5%\nmin_top1_gain: 0.01\ngolden: golden.txt\n")
     words = [*asked, "--id", "item", "--policy", tmp_path / "policy.yaml"]
     assert run(monkeypatch, capsys, *words)[0] == 2
-    (tmp_path / "policy.yaml").write_text("max_flips: 5%\n")
-    with pytest.raises(PredictionError, match=r"max_flips is no limit; there are max_nfr"):
-        read_policy(tmp_path / "policy.yaml")
-    assert rate("1.5%") == rate(0.015) == 0.015
+    for text, message in (
+        ("max_flips: 5%\n", r"max_flips is no limit; there are max_nfr"),
+        ("max_nfr: 5%\nmax_nfr: 50%\n", "max_nfr stands there twice"),
+        ("max_nfr: 1\n", r"1 is 100 % where no % is written: say 1% or 0\.01"),
+        ("slice: {kind: 1}\n", "slice is .* a column"),
+        ("weight: [a, b]\n", "weight is .* a column"),
+        ("min_slice: 3%\n", "min_slice is '3%'; expected a number"),
+    ):
+        (tmp_path / "policy.yaml").write_text(text)
+        with pytest.raises(PredictionError, match=message):
+            read_policy(tmp_path / "policy.yaml")
+    assert rate("1.5%") == rate(0.015) == 0.015 and rate("100%") == 1
+
+
+def test_a_policy_file_has_slices_and_weights_that_options_replace(frames, files, tmp_path):
+    old, _ = frames
+    old.assign(w=1.0 + old["label"]).to_parquet(tmp_path / "w.parquet")
+    (tmp_path / "policy.yaml").write_text("max_nfr_slice: 20%\nslice: kind\nweight: w\nmin_slice: 150\n")
+    asked = {"baseline": tmp_path / "w.parquet", "candidates": [files[1]], "policy": tmp_path / "policy.yaml"}
+    release = gate(**asked)
+    assert (release.weight, release.least) == ("w", 150)
+    assert {s.name: s.verdict for s in release.best.slices} == {"kind=day": "pass", "kind=night": None}
+    other = gate(**asked, slices=["kind,label"], least=5)
+    assert other.least == 5 and len(other.best.slices) == 15
+    (tmp_path / "policy.yaml").write_text("slice: [kind, label]\n")
+    assert len(gate(**asked).best.slices) == 12
+
+
+def test_a_confidence_is_kept_where_no_limit_is_given(files):
+    release = gate(files[0], [files[1]], slices=["kind"], confidence="99%")
+    assert json.loads(as_json(release))["confidence"] == 0.99
+    assert release.best.nfr == flip_rate(release.best.flips, None, 0.99)
+
+
+def test_views_refuse_each_others_options(tmp_path, monkeypatch, capsys):
+    np.save(tmp_path / "y.npy", np.arange(4))
+    np.save(tmp_path / "a.npy", np.arange(4))
+    np.save(tmp_path / "b.npy", np.arange(4) // 2)
+    family = ["--labels", tmp_path / "y.npy", tmp_path / "a.npy", tmp_path / "b.npy"]
+    page = tmp_path / "fam.html"
+    code, out, err = run(monkeypatch, capsys, *family, "--max-nfr", "0.01%", "--json", "--html", page)
+    assert (code, out) == (4, "") and not page.exists()
+    assert "--max-nfr, --json, --html" in err and "--baseline and --candidate" in err
+    assert run(monkeypatch, capsys, *family, "--per-class", "--level", "0.9")[0] == 4
+    assert run(monkeypatch, capsys, *family, "--level", "0.9")[0] == 0
+    code, _, err = run(monkeypatch, capsys, "--example", "imagenet", tmp_path / "a.npy", "--csv", "f.csv")
+    assert code == 4 and "no files, --csv" in err
+
+
+def test_a_candidate_given_twice_is_refused(files, asked, monkeypatch, capsys):
+    code, _, err = run(monkeypatch, capsys, *asked, "--candidate", files[1].parent / "." / "new.parquet")
+    assert code == 4 and "given twice" in err
+
+
+def test_an_error_of_the_program_is_no_verdict(asked, monkeypatch, capsys):
+    for error in (RuntimeError("unforeseen"), ModuleNotFoundError("no_such", name="no_such")):
+
+        def broken(*_, error=error, **__):
+            raise error
+
+        with monkeypatch.context() as patch:
+            patch.setattr("regnas_core.flips.gate.command.gate", broken)
+            code, _, err = run(patch, capsys, *asked)
+        assert code == BROKEN == 70 and "Traceback" in err and str(error) in err
 
 
 def test_an_example_ships(monkeypatch, capsys):
@@ -357,6 +490,8 @@ def test_pages_and_the_last_line(asked, tmp_path, monkeypatch, capsys):
     code, text, _ = run(monkeypatch, capsys, *words)
     last = json.loads(text.splitlines()[-1])
     assert code == 3 and last["verdict"] == "inconclusive"
+    assert last["release"]["verdict"] == "inconclusive" and last["pairs"] == []
+    assert last["weight"] is None and last["weighting"] == "every item counts once"
     keys = {
         "n",
         "negative",
@@ -370,13 +505,74 @@ def test_pages_and_the_last_line(asked, tmp_path, monkeypatch, capsys):
     }
     assert keys <= set(last) and (last["n"], last["negative"], last["nfr"]) == (N, 5, 5 / N)
     assert {one["slice"]: one["n"] for one in last["slices"]} == {"kind=day": 300, "kind=night": 100}
+    for one in (last, *last["slices"]):  # keys mean the same at both places
+        assert (one["nfr_low"], one["nfr_high"]) == tuple(rate_interval(one["negative"], one["n"]))
+        bounds = rate_bounds(one["negative"], one["n"], 0.95)
+        assert (one["lower_bound"], one["upper_bound"]) == (bounds.low, bounds.high)
     assert pd.read_csv(out["csv"])["id"].tolist() == [1100, 1101, 1102, 1103, 1104]
     assert "| new | **inconclusive** | 5 (1.25%)" in out["md"].read_text()
     suite = xml.parse(out["xml"]).getroot()[0]
     assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("4", "0", "1")
     page = out["html"].read_text()
+    assert 'class="key"' in page and "Holm" in page  # what the dashed line is, who is judged by it
     assert "cannot be judged yet" in page and "kind=night (100)" in page and "more items would decide" in page
     assert "<script" not in page and "http" not in page.replace("http-equiv", "")
+
+
+def test_more_slices_than_are_shown_are_counted_and_small_ones_come_last(frames, files, tmp_path):
+    old, _ = frames
+    group = np.where(np.arange(N) < 300, np.arange(N) // 20, np.arange(N))  # 15 of 20 items, 100 of one
+    group[100] = 999  # flips alone: a rate of 100 %
+    old.assign(group=group).to_parquet(tmp_path / "old.parquet")
+    for limit in (None, "30%"):
+        release = gate(tmp_path / "old.parquet", [files[1]], slices=["group"], least=15, max_nfr_slice=limit)
+        text, markdown = as_text(release), as_markdown(release)
+        assert "group=5:" in text and "group=999" not in text and "and 104 more slices" in text
+        assert "| group=5 |" in markdown and "group=999" not in markdown and "and 104 more slices" in markdown
+        assert len(json.loads(as_json(release))["slices"]) == 116
+
+
+def test_a_slice_that_is_inconclusive_says_how_many_more_items_decide(files):
+    release = gate(files[0], [files[1]], slices=["label"], max_nfr_slice="4%")
+    (worst,) = {s.more for s in release.best.slices if s.negative == 1 and s.verdict == "inconclusive"}
+    assert f"1 of 40 flip (2.50%, at most 11.32%); some {worst:,} more would decide" in as_text(release)
+    assert f"needs most, some {worst:,} more items" in release.best.reasons[0][1]
+    assert f"| inconclusive, some {worst:,} more items would decide |" in as_markdown(release)
+    assert worst in [one["more_items"] for one in json.loads(as_json(release))["slices"]]
+
+
+def test_weights_are_said_and_accuracies_differ_by_the_gain(frames, files, tmp_path):
+    from regnas_core.flips.gate import as_html
+
+    old, _ = frames
+    old.assign(visits=np.where(old["item"] < 1105, 3.0, 1.0)).to_parquet(tmp_path / "w.parquet")
+    release = gate(tmp_path / "w.parquet", [files[1]], weight="visits", slices=["kind"])
+    found = json.loads(as_json(release))
+    assert found["weight"] == "visits" and "counts are of items" in found["weighting"]
+    change = found["candidate_top1"] - found["baseline_top1"]
+    assert change == pytest.approx(found["top1_gain"]["value"]) and found["candidate_top1"] < 0.8
+    assert found["negative"] == 5 and found["nfr"] == pytest.approx(15 / (N + 210))
+    said = f"{found['baseline_top1']:.2%} → {found['candidate_top1']:.2%}"
+    for page in (as_text(release), as_markdown(release)):
+        assert said in page and "weighted by visits; counts are of items" in page
+    page = as_html(release)
+    assert "weighted by the column visits" in page and "Every item, once, unweighted" in page
+    assert f"{found['candidate_top1']:.2%} after" in page and "negative flips, of all items, weighted" in page
+
+
+def test_pictures_that_are_missing_are_counted_and_listed(asked, tmp_path, monkeypatch, capsys):
+    page, folder = tmp_path / "page.html", tmp_path / "pictures"
+    words = [*asked, "--id", "item", "--html", page, "--images", folder]
+    code, _, err = run(monkeypatch, capsys, *words)
+    assert code == 4 and "no such folder" in err and not page.exists()
+    folder.mkdir()
+    (folder / "1100.png").write_bytes(b"one")
+    assert run(monkeypatch, capsys, *words)[0] == 0
+    text = page.read_text()
+    assert text.count("<figure>") == 1 and '<span class="soft">1100</span>' in text
+    assert "4 of these have no picture" in text and "<td>1104</td>" in text and "<td>1100</td>" not in text
+    code, _, err = run(monkeypatch, capsys, *words, "--image-column", "nothing")
+    assert code == 4 and "no column nothing" in err
 
 
 def test_names_are_escaped(frames, tmp_path):
@@ -398,6 +594,13 @@ def test_candidates_are_compared_image_by_image(frames, files, tmp_path):
     release = gate(files[0], [tmp_path / "worse.parquet", files[1]], max_nfr="5%")
     assert [one.verdict for one in release.candidates] == ["fail", "pass"]
     assert release.best.name == "new" and release.verdict == "pass"
+    found = json.loads(as_json(release))
+    assert found["release"]["candidate"] == "new" and "best" in found["release"]["rule"]
+    assert found["pairs"] == release.pairs.to_dict("records") and len(found["candidates"]) == 2
+    assert "release: PASS, by new" in as_text(release) and "The release: PASS, by new" in as_markdown(release)
+    assert "| worse | 100 | new | 0 | < 0.001 | < 0.001 |" in as_markdown(release)
+    write_pages(release, html=tmp_path / "page.html")
+    assert "The release: PASS, by new" in (tmp_path / "page.html").read_text()
     (pair,) = release.pairs.itertuples()
     assert (pair.only_a, pair.only_b) == (100, 0) and pair.p_holm < 1e-6
 
@@ -425,3 +628,34 @@ def test_an_assertion_for_tests(frames):
         assert_no_regression([], [], [], max_nfr="1%")
     with pytest.raises(PredictionError, match="confidence"):
         Limits(confidence=1.0)
+
+
+def test_an_assertion_takes_what_the_gate_takes(frames):
+    old, new = frames
+    labels, before, after = (
+        "class " + values.astype(str) for values in (old["label"], old["prediction"], new["prediction"])
+    )
+    assert assert_no_regression(before, after, list(labels), max_nfr="5%").verdict == "pass"
+    more = {"ids": old["item"], "slices": {"kind": old["kind"]}}
+    release = assert_no_regression(before, after, labels, max_nfr_slice="20%", confidence="90%", **more)
+    assert [s.name for s in release.best.slices] == ["kind=day", "kind=night"]
+    with pytest.raises(AssertionError, match="golden items that flip: 1 of 2"):
+        assert_no_regression(before, after, labels, golden=[1100, 1200], **more)
+    for given, message in (
+        ({}, "no limit to assert"),
+        ({"max_nfr": 0.05, "ids": [1, 2]}, "ids has shape"),
+        ({"max_nfr": 0.05, "slices": {"label": labels}}, "another name"),
+    ):
+        with pytest.raises(PredictionError, match=message):
+            assert_no_regression(before, after, labels, **given)
+    with pytest.raises(PredictionError, match="give both alike"):
+        assert_no_regression(before, new["prediction"], labels, max_nfr="5%")
+
+
+def test_an_assertion_holds_where_python_leaves_assertions_out():
+    code = (
+        "from regnas_core.flips import assert_no_regression as check\n"
+        "check([0] * 99, [1] * 99, [0] * 99, max_nfr='1%')"
+    )
+    done = subprocess.run([sys.executable, "-O", "-c", code], capture_output=True, text=True)
+    assert done.returncode == 1 and "AssertionError" in done.stderr and "FAIL" in done.stderr

@@ -8,11 +8,13 @@ from ..tables import Table, read_table
 from .answers import Answers, Items, join
 from .command import assert_no_regression, gate
 from .html import as_html
-from .limits import EXIT, USAGE, Limits, rate, read_ids, read_policy
+from .judging import Candidate, Slice
+from .limits import BROKEN, EXIT, USAGE, Limits, rate, read_ids, read_policy
 from .pages import as_json, as_junit, as_markdown, as_text
-from .release import Candidate, Release, Slice, compare, flipped
+from .release import Release, compare, flipped
 
 __all__ = [
+    "BROKEN",
     "EXIT",
     "USAGE",
     "Answers",

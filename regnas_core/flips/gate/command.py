@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ...errors import PredictionError
 from ...files import write_atomically, write_table
-from ..classes import class_indices
+from ..classes import class_indices, to_numpy
 from ..examples import named_example
 from ..tables import Table, read_table
 from .answers import join
@@ -29,7 +29,7 @@ def gate(
     id: str | None = None,
     on_missing: str = "refuse",
     slices: Sequence[str] = (),
-    least: int = 20,
+    least: int | None = None,
     weight: str | None = None,
     classes: str | Path | None = None,
     top: int = 5,
@@ -44,11 +44,11 @@ def gate(
         id: the column that items are joined by.
         on_missing: "refuse" or "drop" items that not all files have.
         slices: columns to slice by.
-        least: items of a slice, below which it is not judged.
+        least: items of a slice, below which it is not judged; by default 20.
         weight: column of the items' weights.
         classes: file of the classes' names, one a line, in the order of scores.
         top: k of top-k flips.
-        policy: file of limits; what is given here as well replaces its.
+        policy: file of limits, slices and weight; what is given here as well replaces its.
         golden: file of ids that must not flip.
         limits: max_nfr, max_nfr_slice, min_top1_gain, confidence, as 0.01 or "1%".
 
@@ -57,7 +57,14 @@ def gate(
     """
     if on_missing not in ("refuse", "drop"):
         raise PredictionError(f"on_missing is {on_missing!r}; expected refuse or drop.")
+    if top < 1:
+        raise PredictionError(f"top is {top}; expected a number of scores, 1 or more.")
+    _apart(candidates)
     demanded: dict[str, Any] = read_policy(policy) if policy is not None else {}
+    view = {key: demanded.pop(key, None) for key in ("slice", "weight", "min_slice")}
+    least = next(number for number in (least, view["min_slice"], 20) if number is not None)
+    if least < 1:
+        raise PredictionError(f"min_slice is {least}; expected a number of items, 1 or more.")
     demanded |= {name: rate(value) for name, value in limits.items() if value is not None}
     if golden is not None:
         demanded["golden"] = read_ids(golden)
@@ -71,7 +78,16 @@ def gate(
         classes=None if classes is None else read_names(classes),
         top=top,
     )
+    slices, weight = slices or view["slice"] or (), weight or view["weight"]
     return compare(items, given, slices=slices, least=least, weight=weight)
+
+
+def _apart(candidates: Sequence[str | Path | Table]) -> None:
+    """Refuse a candidate that is given twice: it would be compared with itself."""
+    paths = [(one.path if isinstance(one, Table) else Path(one)) for one in candidates]
+    whole = [path.resolve() for path in paths]
+    if twice := next((p for p, one in zip(paths, whole, strict=True) if whole.count(one) > 1), None):
+        raise PredictionError(f"{twice} is given twice as a candidate; expected each once.")
 
 
 def _table(given: str | Path | Table) -> Table:
@@ -106,7 +122,13 @@ def write_pages(
     images: str | Path | None = None,
     image_column: str | None = None,
 ) -> None:
-    """Write the files that are asked for."""
+    """Write the files that are asked for.
+
+    Raises:
+        PredictionError: pictures without a page, a folder or a column of them that is not there.
+    """
+    if html is None and (images is not None or image_column is not None):
+        raise PredictionError("Pictures are for the page: give --html, or leave them out.")
     if flipped_csv is not None:
         parts = [flipped(release, one).assign(model=one.name) for one in release.candidates]
         write_table(pd.concat(parts, ignore_index=True), flipped_csv)
@@ -127,35 +149,57 @@ def assert_no_regression(
     candidate: Any,
     labels: Any,
     *,
-    max_nfr: str | float,
+    max_nfr: str | float | None = None,
     min_top1_gain: str | float | None = None,
-    confidence: float = 0.95,
+    max_nfr_slice: str | float | None = None,
+    confidence: str | float = 0.95,
+    ids: Any = None,
+    slices: Mapping[str, Any] | None = None,
+    golden: Iterable[Any] = (),
 ) -> Release:
     """Fail a test where a candidate breaks more than it may, or where too few items tell.
 
     Args:
-        baseline, candidate, labels: classes (N,) of the same items in the same order.
-        max_nfr, min_top1_gain: limits, as 0.01 or "1%".
+        baseline, candidate, labels: classes (N,) of the same items in the same order, numbers or names.
+        max_nfr, min_top1_gain, max_nfr_slice: limits, as 0.01 or "1%"; one at least, or golden.
         confidence: of the one-sided bounds.
+        ids: (N,), by default the places.
+        slices: by name, what items are sliced by, (N,) each.
+        golden: ids that must not flip.
 
     Raises:
         AssertionError: the verdict is not *pass*; the message says why.
-        PredictionError: arrays that are empty, of unequal length, or no classes.
+        PredictionError: no limit; arrays that are empty, of unequal length, or no classes.
     """
-    columns = {"baseline": baseline, "candidate": candidate, "label": labels}
-    arrays = {name: class_indices(values, name) for name, values in columns.items()}
-    old = pd.DataFrame({"prediction": arrays["baseline"], "label": _long(arrays, "label")})
-    new = pd.DataFrame({"prediction": _long(arrays, "candidate")})
-    items = join(Table(Path("baseline"), old), [Table(Path("candidate"), new)])
-    asked = None if min_top1_gain is None else rate(min_top1_gain)
-    limits = Limits(max_nfr=rate(max_nfr), min_top1_gain=asked, confidence=confidence)
-    release = compare(items, limits)
-    assert release.verdict == "pass", f"\n{as_text(release)}"
+    given = {"baseline": baseline, "candidate": candidate, "label": labels}
+    arrays = {name: _classes(values, name) for name, values in given.items()}
+    arrays |= {} if ids is None else {"ids": to_numpy(ids, "ids")}
+    item = {} if ids is None else {"item": arrays["ids"]}
+    sliced = {name: to_numpy(values, name) for name, values in (slices or {}).items()}
+    if taken := sorted({"item", "label", "prediction"} & set(sliced)):
+        raise PredictionError(f"A slice is called {taken[0]}, as a column of the gate; give another name.")
+    for name, values in (*arrays.items(), *sliced.items()):
+        if values.shape != arrays["baseline"].shape:
+            sizes = f"baseline has {len(arrays['baseline']):,} items, {name} has shape {values.shape}"
+            raise PredictionError(f"{sizes}; expected the same.")
+    asked = {"max_nfr": max_nfr, "min_top1_gain": min_top1_gain, "max_nfr_slice": max_nfr_slice}
+    rates = {name: rate(value) for name, value in asked.items() if value is not None}
+    limits = Limits(**rates, golden=frozenset(golden), confidence=rate(confidence))
+    if not limits:
+        raise PredictionError("There is no limit to assert: give max_nfr, as 1%, or another one.")
+    own = {"prediction": arrays["baseline"], "label": arrays["label"]}
+    old = Table(Path("baseline"), pd.DataFrame({**item, **own, **sliced}))
+    new = Table(Path("candidate"), pd.DataFrame({**item, "prediction": arrays["candidate"]}))
+    items = join(old, [new], id="item" if item else None)
+    release = compare(items, limits, slices=list(sliced))
+    if release.verdict != "pass":  # not an assert statement: those are left out by python -O
+        raise AssertionError(f"\n{as_text(release)}")
     return release
 
 
-def _long(arrays: dict[str, NDArray[Any]], name: str) -> NDArray[Any]:
-    if len(arrays[name]) != len(arrays["baseline"]):
-        sizes = f"baseline has {len(arrays['baseline']):,} items, {name} has {len(arrays[name]):,}"
-        raise PredictionError(f"{sizes}; expected the same.")
-    return arrays[name]
+def _classes(values: Any, name: str) -> NDArray[Any]:
+    """Classes, as numbers or as names."""
+    array = to_numpy(values, name)
+    if array.ndim == 1 and array.size and all(isinstance(value, str) for value in array.tolist()):
+        return array.astype(object)
+    return class_indices(values, name)

@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ...errors import PredictionError
+from .judging import Candidate, Slice
 from .limits import Verdict
-from .pages import p_value, worst_first
-from .release import Candidate, Release, Slice, flipped
+from .pages import p_value, release_says, worst_first
+from .release import Release, flipped
 
 PICTURES = 24  # flipped items that are shown, at most
 CONFUSIONS = 15
@@ -47,6 +49,7 @@ figcaption{font-size:.85rem}.bad{color:var(--bad)}.good{color:var(--good)}
 @media (max-width:36rem){td,th{padding-right:.4rem;font-size:.85rem}
 .cells{border-spacing:.15rem}.cells td{min-width:0;padding:.6rem .4rem}}
 svg text{fill:var(--ink);font-size:13px}
+.key{display:inline-block;width:1.6rem;border-top:2px dashed var(--bad);vertical-align:middle}
 svg .axis{stroke:var(--line)}svg .limit{stroke:var(--bad);stroke-dasharray:4 3}li{margin:.2rem 0}
 """
 
@@ -58,7 +61,15 @@ def as_html(release: Release, images: str | Path | None = None, column: str | No
         release: of :func:`regnas_core.flips.gate.release.compare`.
         images: folder of the items' pictures, as ``<id>.jpg`` or .png; or what ``column`` is relative to.
         column: a column of the pictures' paths.
+
+    Raises:
+        PredictionError: no such folder, or no such column.
     """
+    if images is not None and not Path(images).is_dir():
+        raise PredictionError(f"{images}: no such folder; expected the items' pictures in it.")
+    if column is not None and column not in release.items.columns:
+        there = ", ".join(map(str, release.items.columns)) or "none"
+        raise PredictionError(f"There is no column {column} of pictures' paths; the tables have {there}.")
     parts = [_candidate(release, one, images, column) for one in release.candidates]
     name = escape(release.items.baseline.name)
     title = f"Negative flips: {name} → {', '.join(escape(one.name) for one in release.candidates)}"
@@ -68,6 +79,7 @@ def as_html(release: Release, images: str | Path | None = None, column: str | No
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<style>{STYLE}</style></head><body><h1>{title}</h1>"
         f'<p class="soft">{len(release.items):,} items; {escape("; ".join(release.items.notes))}.</p>'
+        f"{_weighting(release)}"
         "<p>A <b>negative flip</b> is an item that the old model gets right and the new one gets wrong: "
         "something that used to work and stops working, even where the new model is better on average. "
         "Flips count from the old model to the new one, whichever is more accurate.</p>"
@@ -80,13 +92,23 @@ def _summary(release: Release) -> str:
     rows = "".join(
         f'<tr><td><b>{escape(one.name)}</b></td><td>{escape(SAYS[one.verdict])}</td><td class="n">'
         f"{one.counts.negative:,} ({one.nfr.value:.2%})</td>"
-        f'<td class="n">{one.counts.target_top1:.2%}</td></tr>'
+        f'<td class="n">{one.top1[1]:.2%}</td></tr>'
         for one in release.candidates
     )
-    before = release.candidates[0].counts.reference_top1
+    before = release.candidates[0].top1[0]
+    said = "".join(f"<p>The release: {escape(text)}.</p>" for text in release_says(release))
     return (
         '<table><tr><th>new model</th><th></th><th class="n">negative flips</th>'
-        f'<th class="n">right answers (old: {before:.2%})</th></tr>{rows}</table>'
+        f'<th class="n">right answers (old: {before:.2%})</th></tr>{rows}</table>{said}'
+    )
+
+
+def _weighting(release: Release) -> str:
+    if release.weight is None:
+        return ""
+    return (
+        f"<p>Rates are weighted by the column {escape(release.weight)}, and so are shares of right answers; "
+        "counts, and the table of every item, are of items that count once each.</p>"
     )
 
 
@@ -97,9 +119,10 @@ def _candidate(release: Release, one: Candidate, images: str | Path | None, colu
         f'<div class="verdict" style="border-color:{colour}"><b>{escape(one.name)}</b> '
         f"{escape(SAYS[one.verdict])}<ul>{reasons}</ul></div>"
     )
-    parts = [head, _cells(one), _numbers(one)]
+    kind = ", weighted" if release.weight else ""
+    parts = [head, _cells(one, ", unweighted" if release.weight else ""), _numbers(one, kind)]
     if one.slices:
-        parts.append(_forest(one.slices, release.limits.max_nfr_slice, release.least))
+        parts.append(_forest(one.slices, release.limits.max_nfr_slice, release.least, kind))
     if one.golden:
         shown = ", ".join(escape(str(item)) for item in one.golden[:50])
         parts.append(f'<h2>Golden items that flip</h2><p class="bad">{shown}</p>')
@@ -115,7 +138,7 @@ def _mark(verdict: Verdict) -> str:
     )
 
 
-def _cells(one: Candidate) -> str:
+def _cells(one: Candidate, kind: str) -> str:
     c = one.counts
 
     def cell(count: int, text: str, kind: str = "") -> str:
@@ -124,32 +147,33 @@ def _cells(one: Candidate) -> str:
         )
 
     return (
-        '<h2>Every item, once</h2><table class="cells"><tr><th></th><th>new right</th><th>new wrong</th></tr>'
+        f'<h2>Every item, once{kind}</h2><table class="cells"><tr><th></th><th>new right</th>'
+        "<th>new wrong</th></tr>"
         f"<tr><th>old right</th>{cell(c.both_correct, 'still right')}"
         f"{cell(c.negative, 'broken: negative flips', 'bad')}</tr><tr><th>old wrong</th>"
         f"{cell(c.positive, 'mended: positive flips')}{cell(c.both_wrong, 'still wrong')}</tr></table>"
     )
 
 
-def _numbers(one: Candidate) -> str:
+def _numbers(one: Candidate, kind: str) -> str:
     low, high = one.nfr_interval
     rows = [
         ("negative flips, of all items", f"{one.nfr.value:.2%} (95 % interval {low:.2%} to {high:.2%})"),
-        ("right answers", f"{one.counts.reference_top1:.2%} before, {one.counts.target_top1:.2%} after"),
+        ("right answers", f"{one.top1[0]:.2%} before, {one.top1[1]:.2%} after"),
         ("answers that changed", f"{one.churn:.2%}"),
     ]
     if one.top_flips is not None:
         rows.append(("right class no longer among the best", f"{one.top_flips:.2%}"))
     if one.soft_flips is not None:
         rows.append(("probability of the right class, mean loss", f"{one.soft_flips:.4f}"))
-    cells = "".join(f"<tr><td>{name}</td><td>{value}</td></tr>" for name, value in rows)
+    cells = "".join(f"<tr><td>{name}{kind}</td><td>{value}</td></tr>" for name, value in rows)
     return f"<table>{cells}</table>"
 
 
-def _forest(slices: list[Slice], limit: float | None, least: int, most: int = 40) -> str:
+def _forest(slices: list[Slice], limit: float | None, least: int, kind: str, most: int = 40) -> str:
     """Rates of the slices with their bounds, the worst first, beside each other on one axis."""
     large = [s for s in slices if s.n >= least] or slices
-    shown = worst_first(large, most)
+    shown = worst_first(large, least, most)
     right = max(max(s.nfr.high for s in shown), limit or 0.0) * 1.05 or 1.0
     left, wide, step = 260, 420, 24
     height = step * len(shown) + 46
@@ -178,11 +202,19 @@ def _forest(slices: list[Slice], limit: float | None, least: int, most: int = 40
     rest = f" The {most} worst of {len(large)}." if len(large) > most else ""
     if small := len(slices) - len(large):
         rest += f" {small} slices of fewer than {least} items are left out."
+    legend = ""
+    if limit is not None:
+        legend = (
+            f'<p><span class="key"></span> the limit, {limit:.2%}. A group passes where its whole line lies '
+            "left of it. One that lies right of it fails only where chance is ruled out for all groups "
+            "together (Holm's correction: among many groups some look bad by chance); else it is "
+            "inconclusive.</p>"
+        )
     box = f'viewBox="0 0 {left + wide + 70} {height}" role="img" aria-label="Rates by slice"'
     return (
-        '<h2>Where</h2><p class="soft">Negative flips by group of items, in brackets how many these are. The '
-        "dot is the rate that was found; the true one lies right of the line's start, and left of its end, "
-        f"each with the confidence asked.{rest}</p><svg {box}>{''.join(lines)}</svg>"
+        f'<h2>Where</h2><p class="soft">Negative flips by group of items{kind}, in brackets how many these '
+        "are. The dot is the rate that was found; the true one lies right of the line's start, and left of "
+        f"its end, each with the confidence asked.{rest}</p>{legend}<svg {box}>{''.join(lines)}</svg>"
     )
 
 
@@ -205,26 +237,37 @@ def _pictures(table: pd.DataFrame, images: str | Path | None, column: str | None
     surest = "the surest first" if "confidence" in table else "in the order of the files"
     head = f'<h2>Items that flip</h2><p class="soft">{len(shown):,} of {len(table):,}, {surest}.</p>'
     if images is None and column is None:
-        columns = [name for name in ("id", "label", "candidate", "confidence") if name in shown]
-        rows = "".join(
-            "<tr>" + "".join(f"<td>{escape(_short(value))}</td>" for value in row) + "</tr>"
-            for row in shown[columns].itertuples(index=False)
-        )
-        names = {"id": "item", "label": "truth, and the old answer", "candidate": "new answer"}
-        heads = "".join(f"<th>{names.get(name, name)}</th>" for name in columns)
-        return f"{head}<table><tr>{heads}</tr>{rows}</table>"
-    figures = "".join(_figure(row, images, column) for row in shown.to_dict("records"))
-    return f'{head}<div class="pictures">{figures}</div>'
+        return f"{head}{_listed(shown)}"
+    figures, missing = [], []
+    for row in shown.to_dict("records"):
+        path = next((p for p in _paths(row, images, column) if p.is_file()), None)
+        missing.append(path is None)
+        figures += [] if path is None else [_figure(row, path)]
+    parts = [f'{head}<div class="pictures">{"".join(figures)}</div>'] if figures else [head]
+    if any(missing):
+        where = "" if images is None else f" in {escape(str(images))}"
+        parts.append(f"<p>{sum(missing):,} of these have no picture{where}:</p>{_listed(shown[missing])}")
+    return "".join(parts)
 
 
-def _figure(row: dict[str, Any], images: str | Path | None, column: str | None) -> str:
-    caption = (
-        f'<span class="good">{escape(str(row["label"]))}</span> → <span class="bad">'
-        f"{escape(str(row['candidate']))}</span>"
+def _listed(shown: pd.DataFrame) -> str:
+    columns = [name for name in ("id", "label", "candidate", "confidence") if name in shown]
+    rows = "".join(
+        "<tr>" + "".join(f"<td>{escape(_short(value))}</td>" for value in row) + "</tr>"
+        for row in shown[columns].itertuples(index=False)
     )
-    path = next((p for p in _paths(row, images, column) if p.is_file()), None)
-    picture = "" if path is None else f'<img alt="item {escape(str(row["id"]))}" src="{_inline(path)}">'
-    return f"<figure>{picture}<figcaption>{caption}</figcaption></figure>"
+    names = {"id": "item", "label": "truth, and the old answer", "candidate": "new answer"}
+    heads = "".join(f"<th>{names.get(name, name)}</th>" for name in columns)
+    return f"<table><tr>{heads}</tr>{rows}</table>"
+
+
+def _figure(row: dict[str, Any], path: Path) -> str:
+    item = escape(str(row["id"]))
+    return (
+        f'<figure><img alt="item {item}" src="{_inline(path)}"><figcaption><span class="soft">{item}</span> '
+        f'<span class="good">{escape(str(row["label"]))}</span> → <span class="bad">'
+        f"{escape(str(row['candidate']))}</span></figcaption></figure>"
+    )
 
 
 def _paths(row: dict[str, Any], images: str | Path | None, column: str | None) -> Iterable[Path]:

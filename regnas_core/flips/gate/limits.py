@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import ceil, sqrt
+from math import sqrt
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special, stats
 
 from ...errors import PredictionError
 from ..intervals import holm
@@ -23,6 +23,7 @@ from ..intervals import holm
 Verdict = Literal["pass", "fail", "golden failure", "inconclusive"]
 EXIT: dict[Verdict, int] = {"pass": 0, "fail": 1, "golden failure": 2, "inconclusive": 3}
 USAGE = 4  # exit code of bad input
+BROKEN = 70  # exit code of errors of the program itself, as sysexits.h has it
 GRAVITY: tuple[Verdict, ...] = ("pass", "inconclusive", "fail", "golden failure")
 
 
@@ -64,35 +65,66 @@ def rate(text: str | float) -> float:
 
     >>> rate("1.5%"), rate(0.015)
     (0.015, 0.015)
+
+    Raises:
+        PredictionError: no number; or 1 and more without a "%", which may mean per cent or not.
     """
+    given = str(text).strip()
     try:
-        given = str(text).strip()
-        return float(given.removesuffix("%")) / 100 if given.endswith("%") else float(given)
+        value = float(given.removesuffix("%"))
     except ValueError:
         raise PredictionError(f"{text!r} is no rate; expected a number, as 1% or 0.01.") from None
+    if given.endswith("%"):
+        return value / 100
+    if abs(value) >= 1:
+        ways = f"{value:g}% or {value / 100:g}" if abs(value) <= 100 else "a rate, as 1% or 0.01"
+        raise PredictionError(f"{given} is {100 * value:g} % where no % is written: say {ways}.")
+    return value
 
 
-KEYS = ("max_nfr", "max_nfr_slice", "min_top1_gain", "golden", "confidence")
+RATES = ("max_nfr", "max_nfr_slice", "min_top1_gain", "confidence")
+KEYS = (*RATES, "golden", "slice", "weight", "min_slice")
 
 
 def read_policy(path: str | Path) -> dict[str, Any]:
-    """A policy file (YAML): limits by name, as ``max_nfr: 1%``; ``golden`` is a file of ids, or a list.
+    """A policy file (YAML): limits by name, as ``max_nfr: 1%``, and what they are judged on.
+
+    ``golden`` is a file of ids, or a list of them; ``slice`` a column, or a list of columns; ``weight`` a
+    column; ``min_slice`` a number of items.
 
     Raises:
-        PredictionError: missing, no YAML, an unknown key, or a value that is no rate.
+        PredictionError: missing, no YAML, an unknown key, one that stands twice, or a wrong value.
     """
     import yaml
 
     path = Path(path)
     try:
-        tree = yaml.safe_load(path.read_text("utf-8"))
+        text = path.read_text("utf-8")
+        tree = yaml.safe_load(text)
+        _once(path, yaml.compose(text, yaml.SafeLoader))
     except (OSError, yaml.YAMLError, ValueError) as error:  # ValueError: no text, or a date that there is not
         raise PredictionError(f"{path}: cannot be read ({error}); expected YAML, as max_nfr: 1%.") from None
     if not isinstance(tree, dict) or (unknown := set(tree) - set(KEYS)):
         named = ", ".join(map(str, unknown)) if isinstance(tree, dict) else type(tree).__name__
         raise PredictionError(f"{path}: {named} is no limit; there are {', '.join(KEYS)}.")
-    golden = tree.pop("golden", None)
-    values: dict[str, Any] = {key: rate(value) for key, value in tree.items()}
+    golden = tree.get("golden")
+    values: dict[str, Any] = {key: rate(value) for key, value in tree.items() if key in RATES}
+    columns = {"slice": tree.get("slice", []), "weight": tree.get("weight", "")}
+    if isinstance(columns["slice"], str):
+        columns["slice"] = [columns["slice"]]
+    if not isinstance(columns["slice"], list) or not all(isinstance(c, str) for c in columns["slice"]):
+        raise PredictionError(
+            f"{path}: slice is {columns['slice']!r:.80}; expected a column, or a list of them."
+        )
+    if not isinstance(columns["weight"], str):
+        raise PredictionError(f"{path}: weight is {columns['weight']!r:.80}; expected a column.")
+    values |= {key: column for key, column in columns.items() if column}
+    if "min_slice" in tree:
+        if type(tree["min_slice"]) is not int:
+            raise PredictionError(
+                f"{path}: min_slice is {tree['min_slice']!r:.80}; expected a number of items."
+            )
+        values["min_slice"] = tree["min_slice"]
     if isinstance(golden, str):
         values["golden"] = read_ids(path.parent / golden)
     elif isinstance(golden, list) and all(type(id) in (int, str) for id in golden):
@@ -100,6 +132,13 @@ def read_policy(path: str | Path) -> dict[str, Any]:
     elif golden is not None:
         raise PredictionError(f"{path}: golden is {golden!r:.80}; expected a list of ids, or a file of them.")
     return values
+
+
+def _once(path: Path, tree: Any) -> None:
+    """YAML's readers take the last of keys that stand twice; a limit is not to be lost like that."""
+    keys = [key.value for key, _ in tree.value] if getattr(tree, "id", "") == "mapping" else []
+    if twice := next((key for key in keys if keys.count(key) > 1), None):
+        raise PredictionError(f"{path}: {twice} stands there twice; expected each limit once.")
 
 
 def read_ids(path: str | Path) -> frozenset[Any]:
@@ -174,8 +213,13 @@ def flip_rate(flips: NDArray[np.bool_], weights: NDArray[np.float64] | None, con
     else:
         n = effective_items(flips, weights)
         count = n * float(weights[flips].sum() / weights.sum())
-    low = float(stats.beta.ppf(1 - confidence, count, n - count + 1)) if count > 0 else 0.0
-    high = float(stats.beta.ppf(confidence, count + 1, n - count)) if count < n else 1.0
+    return rate_bounds(count, n, confidence)
+
+
+def rate_bounds(count: float, n: float, confidence: float) -> Bounded:
+    """Of count among n items, which need not be whole numbers."""
+    low = float(special.betaincinv(count, n - count + 1, 1 - confidence)) if count > 0 else 0.0
+    high = float(special.betaincinv(count + 1, n - count, confidence)) if count < n else 1.0
     return Bounded(count / n, low, high, n)
 
 
@@ -188,7 +232,11 @@ def gain(
     """Top-1 of the new minus the old, of paired items, with bounds by Bonett and Price (2012)."""
     share = np.full(len(old), 1 / len(old)) if weights is None else weights / weights.sum()
     n = float(len(old)) if weights is None else effective_items(new.astype(float) - old, weights)
-    up, down = n * float(share[new & ~old].sum()), n * float(share[old & ~new].sum())
+    return gain_bounds(n * float(share[new & ~old].sum()), n * float(share[old & ~new].sum()), n, confidence)
+
+
+def gain_bounds(up: float, down: float, n: float, confidence: float) -> Bounded:
+    """Of n items of which some are mended and some broken, which need not be whole numbers."""
     p, q = (up + 1) / (n + 2), (down + 1) / (n + 2)
     half = float(stats.norm.ppf(confidence)) * sqrt((p + q - (p - q) ** 2) / (n + 2))
     return Bounded((up - down) / n, p - q - half, p - q + half, n)
@@ -210,28 +258,20 @@ def slices_at_most(found: Sequence[Bounded], limit: float, confidence: float) ->
     All must pass, so that each is asked at the plain confidence. One that fails fails the release, so that
     the more slices there are, the surer a failure must be (Holm).
     """
-    p = holm(np.array([_p_within(one, limit) for one in found]))
-    plain = [at_most(one, limit) for one in found]
-    return [
-        "fail" if value < 1 - confidence else "inconclusive" if verdict == "fail" else verdict
-        for value, verdict in zip(p, plain, strict=True)
-    ]
+    p = holm(np.array([p_within(one, limit) for one in found]))
+    return [in_slice(one, limit, float(at), confidence) for one, at in zip(found, p, strict=True)]
 
 
-def _p_within(found: Bounded, limit: float) -> float:
+def in_slice(found: Bounded, limit: float, p: float, confidence: float) -> Verdict:
+    """The verdict of one slice; p is corrected for the number of slices."""
+    plain = at_most(found, limit)
+    return "fail" if p < 1 - confidence else "inconclusive" if plain == "fail" else plain
+
+
+def p_within(found: Bounded, limit: float) -> float:
     """Chance of as many flips as there are, or more, if the true rate were the limit."""
     count = found.value * found.n
-    return float(stats.beta.cdf(limit, count, found.n - count + 1)) if count > 0 else 1.0
-
-
-def more_items(found: Bounded, limit: float, confidence: float) -> int | None:
-    """How many more items would decide, if the rate stays what it is; None where it is the limit itself."""
-    distance = abs(found.value - limit)
-    if distance == 0:
-        return None
-    spread = max(found.value * (1 - found.value), limit * (1 - limit), 1e-9)
-    needed = float(stats.norm.ppf(confidence)) ** 2 * spread / distance**2
-    return max(1, ceil(needed - found.n))
+    return float(special.betainc(count, found.n - count + 1, limit)) if count > 0 else 1.0
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
