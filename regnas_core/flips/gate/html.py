@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ...errors import PredictionError
+from .columns import names_beside
 from .limits import Verdict
 from .pages import p_value, worst_first
 from .release import Candidate, Release, Slice, flipped
@@ -56,7 +58,15 @@ def as_html(release: Release, images: str | Path | None = None, column: str | No
         release: of :func:`regnas_core.flips.gate.release.compare`.
         images: folder of the items' pictures, as ``<id>.jpg`` or .png; or what ``column`` is relative to.
         column: a column of the pictures' paths.
+
+    Raises:
+        PredictionError: there is no such column.
     """
+    names = names_beside(release.items.columns, release.items.id)
+    if column is not None and column not in names:
+        there = ", ".join(names) or "none"
+        raise PredictionError(f"There is no column {column} of pictures' paths; the tables have {there}.")
+    column = column and names[column]
     parts = [_candidate(release, one, images, column) for one in release.candidates]
     name = escape(release.items.baseline.name)
     title = f"Negative flips: {name} → {', '.join(escape(one.name) for one in release.candidates)}"

@@ -103,12 +103,12 @@ def read_policy(path: str | Path) -> dict[str, Any]:
 
 
 def read_ids(path: str | Path) -> frozenset[Any]:
-    """Ids, one a line; numbers are taken for numbers.
+    """Ids, one a line, as texts.
 
     Raises:
         PredictionError: missing or empty.
     """
-    return frozenset(int(line) if line.lstrip("-").isdigit() else line for line in read_lines(path, "id"))
+    return frozenset(read_lines(path, "id"))
 
 
 def read_names(path: str | Path) -> list[str]:
