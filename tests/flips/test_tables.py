@@ -1,4 +1,4 @@
-"""Files of answers, up to the gate: what is read as what, how rows find each other, and what is refused rather than passed."""
+"""Files of answers, up to the gate: what is read as what, how rows are joined, and what is refused."""
 
 from __future__ import annotations
 
