@@ -53,7 +53,9 @@ def flips(
     max_nfr: Annotated[str | None, typer.Option(help="Most negative flips, as 1%.", **Panel)] = None,
     max_nfr_slice: Annotated[str | None, typer.Option(help="The same, of every slice.", **Panel)] = None,
     min_top1_gain: Annotated[str | None, typer.Option(help="Least gain in Top-1.", **Panel)] = None,
-    golden: Annotated[Path | None, typer.Option(help="File of ids that must not flip.", **Panel)] = None,
+    golden: Annotated[
+        Path | None, typer.Option(help="File of ids that must not flip; with --id.", **Panel)
+    ] = None,
     confidence: Annotated[str | None, typer.Option(help="Of one-sided bounds; 95% else.", **Panel)] = None,
     policy: Annotated[
         Path | None, typer.Option(help="YAML file of these limits, slice, min_slice, weight.", **Panel)

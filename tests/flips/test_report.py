@@ -94,7 +94,7 @@ def test_npy_and_parquet(tmp_path: Path) -> None:
         ("a.txt", "1\n", r"a\.txt: unknown suffix '\.txt'; expected one of \.npy, \.csv, \.parquet"),
         ("a.csv", "", r"a\.csv: cannot be read \(.*\); expected a whole \.csv file"),
         ("a.csv", "prediction\n", r"a\.csv is empty"),
-        ("a.csv", "0.1,0.9\n0.8,0.2\n", r"a\.csv: 2 columns \(0, 1\); expected one, .* column of lists"),
+        ("a.csv", "0.1,0.9\n0.8,0.2\n", r"a\.csv: 2 columns, and numbers for names .* column of lists"),
         ("a.csv", "label,label\n1,2\n", r"a\.csv has the column label twice"),
         ("a.csv", "1\n2,3\n", r"a\.csv: cannot be read"),
         (

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from ...errors import PredictionError
 from ...files import distinct_names
-from ..tables import Table
+from ..tables import Table, kind_of
+from .columns import classes_of, column_of, differ, shown
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +47,8 @@ class Items:
         label: (N,).
         columns: what else the baseline's or the labels' table knows of the items.
         baseline, candidates: answers.
-        notes: how items were joined, and what was left out.
+        notes: how items were joined, what was left out, and what unnamed scores were taken for.
+        id: the column of the ids; None where they are places in the files.
     """
 
     ids: NDArray[Any]
@@ -55,6 +57,7 @@ class Items:
     baseline: Answers
     candidates: list[Answers]
     notes: list[str] = field(default_factory=list)
+    id: str | None = None
 
     def __len__(self) -> int:
         return len(self.label)
@@ -82,7 +85,8 @@ def join(
 
     Raises:
         PredictionError: no labels; tables of unequal length without ids; ids that are missing or occur twice;
-            items that not all tables have; predictions that are no classes. The message has their numbers.
+            items that not all tables have; labels that are missing or differ between tables; predictions that
+            are missing, no classes, or all of other classes than the labels. The message has their numbers.
     """
     truth = baseline if labels is None else labels
     if "label" not in truth.columns and labels is not None and list(truth.columns) == ["prediction"]:
@@ -93,18 +97,26 @@ def join(
     rows, ids, notes = _in_order(tables) if id is None else _by_id(tables, id, on_missing)
     if not len(ids):
         raise PredictionError("There is no item that all tables have: nothing can be compared.")
-    label = _column(truth, "label").iloc[rows[0]].to_numpy()
+    label = classes_of(truth, "label", rows[0])
+    _same_labels(tables, rows, ids)
     names = distinct_names([table.path for table in tables[1:]])
+    kinds = [kind_of(table) for table in tables[1:]]
     answers = [
-        _answers(name, table, where, label, classes, top)
-        for name, table, where in zip(names, tables[1:], rows[1:], strict=True)
+        _answers(name, table, where, label, classes, top, kind)
+        for name, table, where, kind in zip(names, tables[1:], rows[1:], kinds, strict=True)
+    ]
+    _not_blank(truth, label, answers)
+    notes += [
+        f"{name}: scores taken for {kind}"
+        for name, table, kind in zip(names, tables[1:], kinds, strict=True)
+        if kind != table.kind
     ]
     known = truth.columns if truth is baseline else baseline.columns.iloc[rows[1]].reset_index(drop=True)
     columns = truth.columns.iloc[rows[0]].reset_index(drop=True)
     if truth is not baseline:
         columns = columns.join(known[[c for c in known if c not in columns]])
     drop = [name for name in ("label", "prediction") if name in columns]
-    return Items(ids, label, columns.drop(columns=drop), answers[0], answers[1:], notes)
+    return Items(ids, label, columns.drop(columns=drop), answers[0], answers[1:], notes, id)
 
 
 Rows = list[NDArray[np.int64]]
@@ -117,26 +129,40 @@ def _in_order(tables: Sequence[Table]) -> tuple[Rows, NDArray[Any], list[str]]:
         raise PredictionError(
             f"Tables of unequal length: {said}. Name a column of ids (--id) to join them by."
         )
-    for name in tables[0].columns.columns:
-        held = [table for table in tables if name in table.columns and name != "prediction"]
-        if any(_differ(held[0].columns[name], table.columns[name]) for table in held[1:]):
+    for name in dict.fromkeys([*tables[0].columns, *tables[1].columns]):
+        if name in ("prediction", "label"):  # labels are compared below, however rows are joined
+            continue
+        held = [table for table in tables if name in table.columns]
+        if any(differ(held[0].columns[name], table.columns[name]).any() for table in held[1:]):
             raise PredictionError(
                 f"Several tables have a column {name}, and it differs between them: their rows are not the "
-                f"same items in the same order. Join them by their ids (as --id {name})."
+                f"same items in the same order. Join them by their ids (as --id {name}); or leave out the "
+                "column where it says nothing of the item."
             )
     rows = np.arange(len(tables[0]))
     return [rows] * len(tables), rows, ["joined by the order of rows: no column of ids was named"]
 
 
-def _differ(a: pd.Series, b: pd.Series) -> bool:
-    left, right = a.reset_index(drop=True), b.reset_index(drop=True)
-    return not bool((left.eq(right) | (left.isna() & right.isna())).all())
+def _same_labels(tables: Sequence[Table], rows: Rows, ids: NDArray[Any]) -> None:
+    """Refuse labels that another table contradicts."""
+    truth = column_of(tables[0], "label").iloc[rows[0]]
+    for table, where in zip(tables[1:], rows[1:], strict=True):
+        if "label" not in table.columns or table is tables[0]:
+            continue
+        other = column_of(table, "label").iloc[where]
+        if (off := differ(truth, other)).any():
+            row = int(off.argmax())
+            raise PredictionError(
+                f"{off.sum():,} labels of {table.path} are others than those of {tables[0].path}, as of item "
+                f"{ids[row]}: {shown(other.iloc[row])} and {shown(truth.iloc[row])}. Mend them, or leave out "
+                "one column label; if only the order of rows differs, join them by their ids (--id)."
+            )
 
 
 def _by_id(tables: Sequence[Table], id: str, on_missing: str) -> tuple[Rows, NDArray[Any], list[str]]:
     problems = []
     for table in dict.fromkeys(tables):
-        column = _column(table, id)
+        column = column_of(table, id)
         if count := int(column.isna().sum()):
             problems.append(f"{table.path}: {count:,} rows without {id}")
         if count := int(column.duplicated().sum()):
@@ -144,10 +170,16 @@ def _by_id(tables: Sequence[Table], id: str, on_missing: str) -> tuple[Rows, NDA
             problems.append(f"{table.path}: {count:,} rows repeat an {id}, such as {example}")
     if problems:
         raise PredictionError("; ".join(problems) + ". An id must name one item.")
-    index = {table: pd.Index(_column(table, id)) for table in dict.fromkeys(tables)}
+    index = {table: pd.Index(column_of(table, id)) for table in dict.fromkeys(tables)}
     common = index[tables[0]]
     for other in index.values():
         common = common[common.isin(other)]
+    numbers = {pd.api.types.is_numeric_dtype(own): table for table, own in index.items()}
+    if not len(common) and len(numbers) > 1:
+        raise PredictionError(
+            f"{id} is text in {numbers[False].path}, such as {index[numbers[False]][0]!r}, and a number in "
+            f"{numbers[True].path}, such as {index[numbers[True]][0]}: no id is in both. Write them alike."
+        )
     lacking = {str(table.path): len(own) - len(common) for table, own in index.items()}
     notes = [f"joined by {id}"]
     if any(lacking.values()):
@@ -162,11 +194,14 @@ def _by_id(tables: Sequence[Table], id: str, on_missing: str) -> tuple[Rows, NDA
     return places, common.to_numpy(), notes
 
 
-def _column(table: Table, name: str) -> pd.Series:
-    if name not in table.columns:
-        there = ", ".join(map(str, table.columns)) or "none"
-        raise PredictionError(f"{table.path} has no column {name}; its columns: {there}.")
-    return table.columns[name]
+def _not_blank(truth: Table, label: NDArray[Any], answers: Sequence[Answers]) -> None:
+    """Refuse empty labels, unless a model answers so too: they then say that an item has none."""
+    blank = pd.Series(label).eq("")
+    if blank.any() and not any((one.prediction == "").any() for one in answers):
+        raise PredictionError(
+            f"{truth.path}: {blank.sum():,} rows without a label, but an empty text. Fill them in, or take "
+            "these items out of the files."
+        )
 
 
 def _answers(
@@ -176,20 +211,18 @@ def _answers(
     label: NDArray[Any],
     classes: Sequence[str] | None,
     top: int,
+    kind: str,
 ) -> Answers:
     if table.scores is None:
-        given = _column(table, "prediction").iloc[rows]
-        if count := int(given.isna().sum()):
-            raise PredictionError(f"{table.path}: {count:,} rows without a prediction.")
-        prediction = _alike(given.to_numpy(), label, table.path)
+        prediction = _alike(classes_of(table, "prediction", rows), label, table.path)
         return Answers(name, prediction, prediction == label)
     codes = _codes(label, classes, table.path)
-    of_row = np.full(len(table), -1)
+    of_row = np.zeros(len(table), np.int64)  # of items that not all tables have, whatever: left out below
     of_row[rows] = codes
-    found = _reduced(table, of_row, top)
+    found = _reduced(table, of_row, top, kind == "logits", None if classes is None else len(classes))
     chosen, near, confidence, true = (part[rows] for part in found)
     prediction = chosen if classes is None else np.array(classes, dtype=object)[chosen]
-    sure = None if table.kind == "scores" else confidence
+    sure = None if kind == "scores" else confidence
     return Answers(name, prediction, chosen == codes, near, sure, None if sure is None else true)
 
 
@@ -199,8 +232,11 @@ def _alike(values: NDArray[Any], label: NDArray[Any], path: Path) -> NDArray[Any
     if numbers[0] != numbers[1]:
         kinds = ("numbers" if number else "names" for number in numbers)
         raise PredictionError("{}: predictions are {}, labels are {}; give both alike.".format(path, *kinds))
-    if values.dtype.kind == "f" and (values != np.floor(values)).any():
-        raise PredictionError(f"{path}: predictions are not whole numbers; a list a row is taken for scores.")
+    if not pd.Index(values).isin(label).any():
+        raise PredictionError(
+            f"{path}: no prediction is among the labels' classes; one is {shown(values[0])}, a label is "
+            f"{shown(label[0])}. Write both alike: capitals, blanks, and what number is which class."
+        )
     return values
 
 
@@ -219,22 +255,29 @@ def _codes(label: NDArray[Any], classes: Sequence[str] | None, path: Path) -> ND
     return label.astype(np.int64)
 
 
-def _reduced(table: Table, codes: NDArray[np.int64], top: int) -> tuple[NDArray[Any], ...]:
+def _reduced(
+    table: Table, codes: NDArray[np.int64], top: int, logits: bool, named: int | None
+) -> tuple[NDArray[Any], ...]:
     """Of scores, block by block: the highest class, whether the label is near, confidence, the label's p."""
     parts, start = [], 0
     assert table.scores is not None
     for block in table.scores():
-        own = codes[start : start + len(block)]
-        if (own >= block.shape[1]).any():
-            raise PredictionError(f"{table.path} scores {block.shape[1]} classes; a label is {own.max()}.")
+        own, width = codes[start : start + len(block)], block.shape[1]
+        if named not in (None, width):
+            raise PredictionError(f"{table.path} scores {width} classes, and {named} have names (--classes).")
+        if (outside := (codes < 0) | (codes >= width)).any():
+            raise PredictionError(
+                f"{table.path} scores {width} classes; {outside.sum():,} labels are not among 0 to "
+                f"{width - 1}, such as {codes[outside][0]}. Mend them, or take these items out of the files."
+            )
         chosen = block.argmax(1)  # of a row with NaN, its place
-        high, mine = (np.take_along_axis(block, at[:, None], 1)[:, 0] for at in (chosen, np.maximum(own, 0)))
+        high, mine = (np.take_along_axis(block, at[:, None], 1)[:, 0] for at in (chosen, own))
         if (broken := np.isnan(high)).any():
             raise PredictionError(
                 f"{table.path}: scores are NaN, first in row {start + int(broken.argmax())}."
             )
         rank = (block > mine[:, None]).sum(1)
-        if table.kind == "logits":
+        if logits:
             total = np.exp(block - high[:, None], dtype=np.float32).sum(1)
             confidence, true = 1 / total, np.exp(mine - high) / total
         else:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ...errors import PredictionError
+from .columns import names_beside
 from .judging import Candidate, Slice
 from .limits import Verdict
 from .pages import p_value, release_says, worst_first
@@ -67,9 +68,11 @@ def as_html(release: Release, images: str | Path | None = None, column: str | No
     """
     if images is not None and not Path(images).is_dir():
         raise PredictionError(f"{images}: no such folder; expected the items' pictures in it.")
-    if column is not None and column not in release.items.columns:
-        there = ", ".join(map(str, release.items.columns)) or "none"
+    names = names_beside(release.items.columns, release.items.id)
+    if column is not None and column not in names:
+        there = ", ".join(names) or "none"
         raise PredictionError(f"There is no column {column} of pictures' paths; the tables have {there}.")
+    column = column and names[column]
     parts = [_candidate(release, one, images, column) for one in release.candidates]
     name = escape(release.items.baseline.name)
     title = f"Negative flips: {name} → {', '.join(escape(one.name) for one in release.candidates)}"

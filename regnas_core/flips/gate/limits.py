@@ -142,12 +142,12 @@ def _once(path: Path, tree: Any) -> None:
 
 
 def read_ids(path: str | Path) -> frozenset[Any]:
-    """Ids, one a line; numbers are taken for numbers.
+    """Ids, one a line, as texts.
 
     Raises:
         PredictionError: missing or empty.
     """
-    return frozenset(int(line) if line.lstrip("-").isdigit() else line for line in read_lines(path, "id"))
+    return frozenset(read_lines(path, "id"))
 
 
 def read_names(path: str | Path) -> list[str]:

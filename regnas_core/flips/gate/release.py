@@ -8,7 +8,9 @@ that part, :func:`regnas_core.flips.report.flip_table` counts.)
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 
 from ...errors import PredictionError
 from .answers import Items
+from .columns import names_beside
 from .judging import Candidate, judged, pairs
 from .limits import Limits, Verdict
 
@@ -72,7 +75,8 @@ def compare(
         weight: a column of positive numbers, what an item counts.
 
     Raises:
-        PredictionError: an unknown column, a weight that is not positive, golden ids that are no items.
+        PredictionError: an unknown column, a weight that is not positive, golden ids that are no items, or
+            golden ids where items were joined without ids.
     """
     limits = Limits() if limits is None else limits
     if not len(items):
@@ -115,15 +119,29 @@ def _golden(items: Items, limits: Limits) -> NDArray[np.bool_]:
     """Which items are golden."""
     if not limits.golden:
         return np.zeros(len(items), bool)
+    if items.id is None:
+        raise PredictionError(
+            "Golden items are named by their ids: name the column of ids (--id), too. Without it items have "
+            "no ids, only places in the files."
+        )
     ids = pd.Index(items.ids)
-    numbers = ids.dtype.kind in "iu"
-    wanted = pd.Index([i if numbers else str(i) for i in limits.golden])
+    numbers = ids.dtype.kind in "iuf"
+    wanted = pd.Index([_number(one) if numbers else str(one) for one in limits.golden], dtype=object)
+    ids = ids if numbers else ids.map(str)
     found = wanted.isin(ids)
     if not found.all():
         raise PredictionError(
             f"{(~found).sum():,} of {len(wanted):,} golden ids are no items, such as {wanted[~found][0]}."
         )
     return np.asarray(ids.isin(wanted))
+
+
+def _number(text: Any) -> Any:
+    """A golden id as a number, where it is one."""
+    for kind in (int, float):
+        with suppress(ValueError):
+            return kind(text)
+    return text
 
 
 def flipped(release: Release, candidate: Candidate) -> pd.DataFrame:
@@ -140,5 +158,6 @@ def flipped(release: Release, candidate: Candidate) -> pd.DataFrame:
     )
     if answers.confidence is not None:
         table["confidence"] = answers.confidence[rows]
-    table = table.join(items.columns.iloc[rows].reset_index(drop=True).drop(columns="id", errors="ignore"))
-    return table.sort_values("confidence", ascending=False) if "confidence" in table else table
+    own = items.columns.rename(columns=names_beside(items.columns, items.id)).iloc[rows]
+    table = table.join(own.reset_index(drop=True).drop(columns="id", errors="ignore"))
+    return table if answers.confidence is None else table.sort_values("confidence", ascending=False)
