@@ -161,7 +161,7 @@ def test_what_is_said_of_the_best_is_counted_on_the_images_asked_for(fresh, tabl
 def test_it_says_of_how_many_pictures_it_counts(fresh):
     chosen, judged = "330 of 900 pictures to choose with", "330 of 1,000 pictures to judge with"
     easy_to_hard = "evenly from easy to hard"
-    assert f"keeps {chosen} and {judged}, {easy_to_hard}. So numbers here differ" in text(fresh, "kept")
+    assert f"keeps {chosen} and {judged}, {easy_to_hard}. Numbers here lie within" in text(fresh, "kept")
     assert f"{chosen}, {easy_to_hard}" in text(fresh, "counted-on")
     count_on(fresh, "test")
     assert f"{judged}, {easy_to_hard}" in text(fresh, "counted-on")
