@@ -19,7 +19,7 @@ from ..search.rewards import check_reference, reward_weights
 from ..search.rewards import reward as combined
 from ..spaces.arch import Arch
 from ..spaces.tied import TiedSpace
-from .bits import Bits, by_image, chosen, count, pack, shared, unpack
+from .bits import Bits, by_column, chosen, count, pack, shared, unpack
 from .format import SPLITS, Contents, read, read_header
 
 Rates = NDArray[np.float64]
@@ -117,8 +117,7 @@ class TabularBenchmark:
 
     def image_top1(self, split: Split) -> Rates:
         """Share of the networks that get each image right: (N,)."""
-        turned = by_image(self._bits[_known(split)], len(self._labels[split]))
-        return np.unpackbits(turned, axis=1, count=len(self)).mean(1)
+        return by_column(self._bits[_known(split)], len(self._labels[split])) / len(self)
 
     def labels(self, split: Split) -> NDArray[np.integer[Any]]:
         """True classes (N,)."""

@@ -53,6 +53,13 @@ def chosen(bits: Bits, places: NDArray[np.integer]) -> Bits:
     return np.concatenate(parts, axis=1)
 
 
+def by_column(bits: Bits, images: int) -> NDArray[np.int64]:
+    """How many bits of each image are set: (M, W) to (N,)."""
+    starts = range(0, bits.shape[1], BLOCK // WORD)
+    parts = [unpack(bits[:, start : start + BLOCK // WORD].copy(), BLOCK).sum(0) for start in starts]
+    return np.concatenate(parts)[:images]
+
+
 def by_image(bits: Bits, images: int) -> NDArray[np.uint8]:
     """(M, W) words of images to (N, M / 8) bytes of networks: one row an image."""
     turned = np.zeros((images, -(-len(bits) // 8)), np.uint8)
