@@ -33,6 +33,7 @@ FORMATS = ".npy, .csv, .parquet, .jsonl, .tsv, .pt, or the folder of a Hugging F
 TEXT = (".csv", ".tsv", ".jsonl")
 KINDS = "iufUSbO"  # of arrays: numbers and names; what else there is, such as dates, is no answer
 BLOCK = 16_384  # rows whose scores are in memory at a time
+READ = 1 << 20  # bytes of a .parquet that are read at a time
 MISSING = ("nan", "na", "n/a", "none", "null", "<na>")  # in a .csv among numbers; among names they are names
 NO_NUMBERS = r"[+-]?(0\d|\d{20})"  # how ids begin that numbers would damage: zeros that lead, too many digits
 
@@ -265,10 +266,13 @@ def _parquet(path: Path) -> Table:
         return Table(path, frame)
     frame = frame if len(frame.columns) else pd.DataFrame(index=pd.RangeIndex(file.metadata.num_rows))
 
+    def streamed() -> pq.ParquetFile:  # what is read ahead would stay in memory to the end
+        return pq.ParquetFile(path, pre_buffer=False, buffer_size=READ)
+
     return Table(
         path,
         frame,
-        lambda: _matrices(path, pq.ParquetFile(path).iter_batches(BLOCK, columns=known[:1])),
+        lambda: _matrices(path, streamed().iter_batches(BLOCK, columns=known[:1])),
         known[0],
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -315,3 +316,23 @@ def test_a_line_of_json_is_an_object(tmp_path):
     (tmp_path / "a.jsonl").write_text("[1, 2]\n")
     with pytest.raises(PredictionError, match="a line is no object"):
         read_table(tmp_path / "a.jsonl")
+
+
+@pytest.mark.slow
+def test_scores_in_parquet_are_streamed(tmp_path):
+    path, parts = tmp_path / "scores.parquet", 40
+    rows, classes = 4096, 500  # 8 MB a part
+    values = pa.array(np.random.default_rng(0).random(rows * classes, np.float32))
+    lists = pa.ListArray.from_arrays(np.arange(0, (rows + 1) * classes, classes, np.int32), values)
+    with pq.ParquetWriter(path, pa.schema([("logits", lists.type)]), use_dictionary=False) as writer:
+        for _ in range(parts):
+            writer.write_table(pa.table({"logits": lists}))
+    code = (
+        "import resource, sys\nfrom regnas_core.flips.tables import read_table\n"
+        "def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024\n"
+        "blocks = read_table(sys.argv[1]).scores()\nnext(blocks)\nbefore = peak()\n"
+        "rows = sum(len(block) for block in blocks)\nprint(rows, peak() - before)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
+    rest, grown = map(float, done.stdout.split())
+    assert rest > 30 * rows and grown < 150  # of 320 MB
