@@ -259,13 +259,14 @@ def _reduced(
     table: Table, codes: NDArray[np.int64], top: int, logits: bool, named: int | None
 ) -> tuple[NDArray[Any], ...]:
     """Of scores, block by block: the highest class, whether the label is near, confidence, the label's p."""
-    parts, start = [], 0
+    parts, start, least, most = [], 0, codes.min(), codes.max()
     assert table.scores is not None
     for block in table.scores():
         own, width = codes[start : start + len(block)], block.shape[1]
         if named not in (None, width):
             raise PredictionError(f"{table.path} scores {width} classes, and {named} have names (--classes).")
-        if (outside := (codes < 0) | (codes >= width)).any():
+        if least < 0 or most >= width:
+            outside = (codes < 0) | (codes >= width)
             raise PredictionError(
                 f"{table.path} scores {width} classes; {outside.sum():,} labels are not among 0 to "
                 f"{width - 1}, such as {codes[outside][0]}. Mend them, or take these items out of the files."

@@ -171,7 +171,7 @@ def as_markdown(release: Release) -> str:
             f"{one.counts.positive:,}",
             f"{one.top1[0]:.2%} → {one.top1[1]:.2%}",
         ]
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        lines.append("| " + " | ".join(map(_cell, cells)) + " |")
     lines += [line for said in release_says(release) for line in ("", f"The release: {said}.")]
     for one in release.candidates:
         lines += ["", *(f"- {MARKS[verdict]} {one.name}: {text}" for verdict, text in one.reasons)]
@@ -183,19 +183,23 @@ def as_markdown(release: Release) -> str:
             ]
             shown = worst_first(one.slices, release.least)
             for s in shown:
-                name = s.name.replace("|", "\\|")
                 rates = f"{s.negative} ({s.nfr.value:.2%}) | {s.nfr.high:.2%}"
                 more = f", some {s.more:,} more items would decide" if s.more else ""
-                lines.append(f"| {name} | {s.n:,} | {rates} | {s.verdict or ''}{more} |")
+                lines.append(f"| {_cell(s.name)} | {s.n:,} | {rates} | {s.verdict or ''}{more} |")
             lines += [line for rest in _rest(one.slices, shown) for line in ("", rest)]
     if len(release.pairs):
         lines += ["", "| candidate | flips alone | candidate | flips alone | p | p, corrected |"]
         lines.append("|---|---|---|---|---|---|")
         for row in release.pairs.itertuples():
-            a, b = (str(name).replace("|", "\\|") for name in (row.a, row.b))
+            a, b = _cell(row.a), _cell(row.b)
             chances = f"{p_value(row.p)} | {p_value(row.p_holm)}".replace("p ", "")
             lines.append(f"| {a} | {row.only_a:,} | {b} | {row.only_b:,} | {chances} |")
     return "\n".join(lines) + "\n"
+
+
+def _cell(value: object) -> str:
+    """A text in a table of Markdown."""
+    return str(value).replace("|", "\\|")
 
 
 def as_junit(release: Release) -> str:
