@@ -13,7 +13,7 @@ STAMP := $(VENV)/installed
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help reproduce site test lint test-unit test-notebooks install constraints clean
+.PHONY: help reproduce site lite test lint test-unit test-notebooks install constraints clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.* ## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.* ## /\1\t/' | expand -t 17
@@ -25,6 +25,9 @@ reproduce: $(STAMP) ## every figure and table of PRESET (narrow it with ONLY, ch
 
 site: $(STAMP) ## notebooks, lessons, explorer and guides as pages that open from the disk: site/index.html
 	$(BIN)/python -m regnas_core.reproduction.site --out site
+
+lite: $(STAMP) ## the same, with lessons that run in the browser, once a web server shows it
+	$(BIN)/python -m regnas_core.reproduction.site --out site --lite
 
 test: lint test-unit test-notebooks ## linters, unit tests, and every notebook run again and compared
 

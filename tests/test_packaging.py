@@ -139,10 +139,15 @@ def licence_table() -> dict[str, str]:
 
 
 def declared(dist: Distribution) -> str:
-    """A distribution's licence in its own words: an SPDX expression, or classifiers, or a text."""
+    """A distribution's licence in its own words: SPDX, or classifiers, or a text, or its file."""
     about = dist.metadata
     classifiers = [line for line in about.get_all("Classifier") or [] if line.startswith("License ::")]
-    return about.get("License-Expression") or " AND ".join(classifiers) or about.get("License") or ""
+    return about.get("License-Expression") or " AND ".join(classifiers) or about.get("License") or _file(dist)
+
+
+def _file(dist: Distribution) -> str:
+    texts = (dist.locate_file(file) for file in dist.files or [] if "licenses" in file.parts)
+    return next((Path(str(text)).read_text("utf-8") for text in texts), "")
 
 
 def kinds(words: str) -> set[str]:

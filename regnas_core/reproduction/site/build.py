@@ -18,6 +18,7 @@ from nbconvert.filters import markdown2html
 from ...files import write_atomically
 from ...resources import project_path
 from ..explorer import write_explorer
+from ..lite import address, lessons, write_lite
 from .links import Links
 from .names import names
 
@@ -30,6 +31,11 @@ TITLES = {
     "notebooks/lessons/README.md": ("lessons.html", "Lessons for a class"),
     "CHANGELOG.md": ("changelog.html", "What changed"),
 }
+OFFER = """
+<p class="offer"><a href="{}">Change and run it here, in the browser</a>: nothing to install. Python comes
+over the network (JupyterLite; a minute or two), and these pages must come from a web server, not the disk.
+</p>
+"""
 
 
 class Page(NamedTuple):
@@ -41,17 +47,18 @@ class Page(NamedTuple):
     group: str
 
 
-def build_site(out: str | Path) -> list[Page]:
+def build_site(out: str | Path, lite: bool = False) -> list[Page]:
     """Write the site into a folder.
 
     Args:
         out: the folder; pages that are there are replaced.
+        lite: also JupyterLite, in which lessons run in the browser.
 
     Returns:
         Its pages, in reading order.
 
     Raises:
-        DataError: not in a checkout, or no table for the explorer.
+        DataError: not in a checkout, no table for the explorer, or JupyterLite could not be built.
     """
     out, project = Path(out), project_path("notebooks").parent
     pages = [*_documents(), *_notebooks(project)]
@@ -60,6 +67,7 @@ def build_site(out: str | Path) -> list[Page]:
     }  # lead to their first page
     places = {page.file: page.place for page in pages} | {"figures/explorer.png": "explorer.html"}
     links = Links(folders | places, project)
+    run_here = {p.relative_to(project).as_posix(): address(p) for p in lessons(project)} if lite else {}
     env = Environment(loader=PackageLoader(__package__, "."), autoescape=select_autoescape())
     template = env.get_template("page.html")
     groups = list(dict.fromkeys(page.group for page in pages))
@@ -67,6 +75,9 @@ def build_site(out: str | Path) -> list[Page]:
         soup = BeautifulSoup(_body(project, page), "html.parser")
         _finish(soup)
         links.rewrite(soup, page.file, page.place)
+        root = "../" * page.place.count("/")
+        if page.file in run_here:
+            soup.h1.insert_after(BeautifulSoup(OFFER.format(root + run_here[page.file]), "html.parser"))
         around = [pages[i] if 0 <= i < len(pages) else None for i in (number - 1, number + 1)]
         html = template.render(
             page=page,
@@ -74,7 +85,7 @@ def build_site(out: str | Path) -> list[Page]:
             pages=pages,
             groups=groups,
             around=around,
-            root="../" * page.place.count("/"),
+            root=root,
         )
         _write(out / page.place, html)
     shutil.copyfile(HERE / "style.css", out / "style.css")
@@ -82,6 +93,8 @@ def build_site(out: str | Path) -> list[Page]:
         (out / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(project / file, out / file)
     write_explorer(out / "explorer.html")
+    if lite:
+        write_lite(out, project)
     return pages
 
 

@@ -82,8 +82,6 @@ def broken_links(site: str | Path) -> list[str]:
 
 
 def _pages(site: Path) -> list[Path]:
-    """The site's own pages: not the explorer, which is a program, nor copied figures."""
-    found = sorted(site.rglob("*.html"))
-    return [
-        path for path in found if path.name != "explorer.html" and path.parts[len(site.parts)] != "figures"
-    ]
+    """The site's own pages: not the explorer and JupyterLite, which are programs, nor copied figures."""
+    others = ("explorer.html", "figures", "lite")
+    return sorted(path for path in site.rglob("*.html") if path.relative_to(site).parts[0] not in others)
