@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from ..errors import GeneError, RegnasError
+from ..files import digest
 from ..spaces.arch import Arch
 from ..spaces.steps import (
     Activation,
@@ -66,16 +68,27 @@ def recorded_latency(space: Space, path: str | Path) -> Cost:
             "Record a table of this space with `regnas bench latency`."
         )
     median = list(COLUMNS).index("median_ms") - len(COLUMNS)
+    medians = {key: row[median] for key, row in rows.items()}
+    return _Recorded(space, found, digest(found.read_bytes()), medians)
 
-    def latency_ms(arch: Arch) -> float:
-        keys = [latency_key(*place) for place in space.places(arch)]
-        if missing := [key for key in keys if key not in rows]:
+
+@dataclass(frozen=True)
+class _Recorded:
+    """What :func:`recorded_latency` returns. Those of one file are equal: one's answers serve all."""
+
+    space: Space
+    path: Path
+    digest: str
+    medians: dict[Key, float] = field(compare=False, repr=False)
+
+    def __call__(self, arch: Arch) -> float:
+        keys = [latency_key(*place) for place in self.space.places(arch)]
+        if missing := [key for key in keys if key not in self.medians]:
             raise RegnasError(
-                f"{found} lacks the step {missing[0][0]!r} on an input of {missing[0][1]}. Record it again."
+                f"{self.path} lacks the step {missing[0][0]!r} on an input of {missing[0][1]}. "
+                "Record it again."
             )
-        return sum(rows[key][median] for key in keys)
-
-    return latency_ms
+        return sum(self.medians[key] for key in keys)
 
 
 def recorded_tables(space: Space) -> list[str]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from itertools import islice
 from typing import Any
 
@@ -66,7 +66,7 @@ class Course:
         exclude: Iterable[Arch] = (),
         progress: bool = False,
     ) -> None:
-        given = None if cost is None else cache(cost)
+        given = None if cost is None else asked_once(cost)
         self.space, self.cost, self.rng = space, given or space.macs, np.random.default_rng(seed)
         self.limits: dict[str, Any] = {
             "containing": reference,
@@ -188,3 +188,13 @@ def _checked(scores: Iterable[Any], expected: int) -> NDArray[np.float64]:
             "equally many objectives of each."
         )
     return found.reshape(expected, -1)
+
+
+def asked_once(cost: Cost) -> Cost:
+    """A cost that remembers its answers; for equal costs, such as of one recorded table, the same one."""
+    return _remembered(cost) if isinstance(cost, Hashable) else cache(cost)
+
+
+@lru_cache(maxsize=8)
+def _remembered(cost: Cost) -> Cost:
+    return cache(cost)

@@ -5,7 +5,7 @@ The networks of a tied space are networks of the whole one: same steps, same wei
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Hashable, Iterator, Sequence
 from functools import cached_property, lru_cache
 from itertools import product
 from math import log, log1p, prod
@@ -19,6 +19,7 @@ from . import variation
 from .arch import Arch, Gene, Value
 from .space import Space
 from .steps import Shape, Step
+from .variation import Cost
 
 LISTED = 50_000  # networks of a tied space that are looked through to draw from
 BATCH = 256  # relatives drawn at a time
@@ -114,27 +115,34 @@ class TiedSpace(Space):
         containing: Arch | None = None,
         max_cost: float | None = None,
         min_cost: float | None = None,
-        cost: object = None,
+        cost: Cost | None = None,
         tries: int = 0,
     ) -> NDArray[np.int64] | None:
-        """Places of all networks within limits in MACs; None where that takes long to know."""
+        """Places of all networks within limits; None where that takes long to know."""
         few = prod(len(gene.drawn) for gene in self.genes) <= LISTED
-        if cost is not None or not few or not (containing is None or self.by_genes):
+        if not few or not (containing is None or self.by_genes) or not isinstance(cost, Hashable):
             return None
-        return self._inside(containing, max_cost, min_cost)
+        return self._inside(containing, max_cost, min_cost, cost or self.macs)
 
     @lru_cache(maxsize=64)  # noqa: B019
-    def _inside(self, reference: Arch | None, high: float | None, low: float | None) -> NDArray[np.int64]:
-        macs, grid = self._table
-        allowed = (macs <= (np.inf if high is None else high)) & (macs >= (low or 0))
+    def _inside(
+        self, reference: Arch | None, high: float | None, low: float | None, cost: Cost
+    ) -> NDArray[np.int64]:
+        costs = self._costs(cost)
+        allowed = (costs <= (np.inf if high is None else high)) & (costs >= (low or 0))
         if reference is not None:
-            allowed &= (grid >= self.grid([reference])).all(1)
+            allowed &= (self._genes >= self.grid([reference])).all(1)
         return np.flatnonzero(allowed)
 
+    @lru_cache(maxsize=8)  # noqa: B019
+    def _costs(self, cost: Cost) -> NDArray[np.floating[Any]]:
+        """Of every network."""
+        return np.array([cost(arch) for arch in self._every])
+
     @cached_property
-    def _table(self) -> tuple[NDArray[np.int64], NDArray[np.int8]]:
-        """MACs and genes of every network."""
-        return np.array([self.macs(arch) for arch in self._every]), self.grid(self._every)
+    def _genes(self) -> NDArray[np.int8]:
+        """Of every network."""
+        return self.grid(self._every)
 
     @cached_property
     def _every(self) -> list[Arch]:
@@ -230,7 +238,7 @@ class TiedSpace(Space):
     def _row(self) -> NDArray[np.int64]:
         """Place of each network in the list, by that number."""
         rows = np.full(prod(len(gene.choices) for gene in self.genes), -1)
-        rows[self._table[1] @ self._radix] = np.arange(len(self._every))
+        rows[self._genes @ self._radix] = np.arange(len(self._every))
         return rows
 
     def size(self, containing: Arch | None = None) -> int:

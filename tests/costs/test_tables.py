@@ -133,6 +133,15 @@ def test_a_recorded_table_is_a_cost_on_any_machine(tmp_path):
         assert cost(arch) == recorded(arch)
 
 
+def test_costs_of_one_table_are_equal_and_share_what_a_search_asked():
+    from regnas_core.search.course import asked_once
+
+    space, name = get_space("mini-wide", tied=True), "mini-wide-cpu-batch1.csv"
+    one, again = get_cost(name, space), get_cost(name, space)
+    assert one == again and asked_once(one) is asked_once(again)
+    assert one != get_cost("mini-wide-cpu-batch64.csv", space)
+
+
 def test_a_recorded_table_says_what_it_lacks(tmp_path):
     table(tmp_path / "t.csv", Clock())(SMALL)
     cost = get_cost(str(tmp_path / "t.csv"), SPACE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import islice, product
 
 import numpy as np
@@ -151,6 +152,36 @@ def test_listed_networks_are_drawn_once_each():
     found = list(space.samples(np.random.default_rng(0), **limits))
     inside = [arch for arch in space.all() if 1.1e6 <= space.macs(arch) <= 1.2e6]
     assert len(found) == len(inside) and set(found) == set(inside)
+
+
+def test_networks_within_other_costs_are_listed_too():
+    space, rng = SPACES["mini"], np.random.default_rng(0)
+    budget = (space.params(space.smallest) + space.params(space.largest)) / 2
+    found = space.listed(cost=space.params, max_cost=budget)
+    assert set(found) == {arch for arch in space.all() if space.params(arch) <= budget}
+    reference = space.sample(rng, cost=space.params, max_cost=budget / 2)
+    limits = {"containing": reference, "cost": space.params, "max_cost": budget}
+    drawn = islice(space.mutants([reference], rng, 0.2, **limits), 200)
+    assert all(space.contains(a, reference) and space.params(a) <= budget for a in drawn)
+
+
+def test_costs_are_asked_once_for_all_that_are_equal():
+    asked, space = [], SPACES["mini"]
+
+    @dataclass(frozen=True)
+    class Counted:
+        name: str
+
+        def __call__(self, arch):
+            asked.append(arch)
+            return space.macs(arch)
+
+    for _ in range(2):  # as a preset's searches do, each with its own
+        assert space.listed(cost=Counted("a"), max_cost=1e6) == space.listed(max_cost=1e6)
+        assert len(asked) == len(set(asked)) == len(space.listed())
+    unequal = type("Unequal", (), {"__call__": lambda self, arch: space.macs(arch), "__hash__": None})()
+    assert space.listed(cost=unequal, max_cost=1e6) is None
+    assert space.macs(space.sample(np.random.default_rng(0), cost=unequal, max_cost=1e6)) <= 1e6
 
 
 def test_many_mutants_at_a_time_change_genes_as_often_as_one_by_one():
