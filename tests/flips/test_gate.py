@@ -571,8 +571,9 @@ def test_pictures_that_are_missing_are_counted_and_listed(asked, tmp_path, monke
     text = page.read_text()
     assert text.count("<figure>") == 1 and '<span class="soft">1100</span>' in text
     assert "4 of these have no picture" in text and "<td>1104</td>" in text and "<td>1100</td>" not in text
-    code, _, err = run(monkeypatch, capsys, *words, "--image-column", "nothing")
-    assert code == 4 and "no column nothing" in err
+    junit = tmp_path / "junit.xml"
+    code, _, err = run(monkeypatch, capsys, *words, "--image-column", "nothing", "--junit", junit)
+    assert code == 4 and "no column nothing" in err and not junit.exists()  # before anything is written
 
 
 def test_names_are_escaped(frames, tmp_path):

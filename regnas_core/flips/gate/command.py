@@ -129,6 +129,7 @@ def write_pages(
     """
     if html is None and (images is not None or image_column is not None):
         raise PredictionError("Pictures are for the page: give --html, or leave them out.")
+    page = None if html is None else as_html(release, images, image_column)  # all that can fail comes first
     if flipped_csv is not None:
         parts = [flipped(release, one).assign(model=one.name) for one in release.candidates]
         write_table(pd.concat(parts, ignore_index=True), flipped_csv)
@@ -136,8 +137,8 @@ def write_pages(
         _write(markdown, as_markdown(release))
     if junit is not None:
         _write(junit, as_junit(release))
-    if html is not None:
-        _write(html, as_html(release, images, image_column))
+    if html is not None and page is not None:
+        _write(html, page)
 
 
 def _write(path: str | Path, text: str) -> None:
