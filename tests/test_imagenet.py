@@ -6,49 +6,17 @@ import warnings
 
 import numpy as np
 import pytest
-from PIL import Image
+from miniature import BUDGETS, CLASSES, SMALL, make_tree, write_preset
 
 from regnas_core import experiments
 from regnas_core.errors import PresetError
 from regnas_core.workbench.presets import load_preset
 from regnas_core.workbench.workbench import open_workbench
 
-CLASSES = [f"n{1440764 + 1000 * i:08d}" for i in range(4)]
-SMALL = {
-    "data.size": 32,
-    "data.sizes": {"calibration": 8, "search": 12},
-    "supernet.options.resolutions": [32],
-    "supernet.weights": "random:0",
-    "search.generations": 2,
-    "search.population": 4,
-    "search.sweep": [],
-    "samples": 2,
-    "seeds": 2,
-    "device": "cpu",
-}
-BUDGETS = {  # reference, target; 32 pixels need a thirtieth of what 224 need
-    "imagenet": (6.5, 8.5),
-    "imagenet-mbv3-w1.2": (8.5, 11),
-    "imagenet-resnet50": (32, 46),
-    "imagenet-fbnetv3": (14, 18),
-}
-
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
-    """16 training and 4 validation pictures a class, of all shapes, under ImageNet's names."""
-    root, rng = tmp_path_factory.mktemp("data") / "imagenet", np.random.default_rng(0)
-    number = 0
-    for part, count in (("train", 16), ("val", 4)):
-        for wnid in CLASSES:
-            (root / part / wnid).mkdir(parents=True)
-            for i in range(count):
-                number += 1
-                coarse = rng.integers(0, 256, (4, 4, 3), np.uint8)
-                size = tuple(int(n) for n in rng.integers(70, 120, 2))
-                name = f"{wnid}_{i}.JPEG" if part == "train" else f"ILSVRC2012_val_{number:08d}.JPEG"
-                Image.fromarray(coarse).resize(size).save(root / part / wnid / name)
-    return root
+    return make_tree(tmp_path_factory.mktemp("data") / "imagenet")
 
 
 @pytest.fixture
@@ -71,6 +39,14 @@ def test_the_presets_are_the_papers(name):
     if name in ("imagenet", "imagenet-resnet50"):
         budgets = (preset.search.reference_mmacs, preset.search.target_mmacs)
         assert budgets == {"imagenet": (150, 300), "imagenet-resnet50": (2000, 3000)}[name]
+
+
+@pytest.mark.parametrize("name", BUDGETS)
+def test_a_miniature_of_a_preset_names_miniatures_alone(name, tmp_path):
+    preset = load_preset(str(write_preset(name, tmp_path)))
+    for one in (preset, *map(load_preset, preset.companions)):
+        assert one.supernet.weights == "random:0" and one.networks.published == ()
+        assert one.supernet.options["resolutions"] == [one.data.size]
 
 
 @pytest.mark.slow

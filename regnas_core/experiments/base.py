@@ -21,7 +21,7 @@ import pandas as pd
 from scipy import stats
 from tqdm import tqdm
 
-from ..errors import GeneError, InfeasibleError
+from ..errors import InfeasibleError
 from ..flips.intervals import Estimate, holm
 from ..spaces.arch import Arch
 from ..spaces.space import Space
@@ -124,18 +124,21 @@ def model_name(bench: Workbench, design: str, mmacs: float) -> str:
 def uniform(space: Space, max_macs: float) -> Arch:
     """The largest network within a budget that has one value of each gene throughout: a hand's design.
 
+    Where layers have other choices, as the widths of FBNet-V3, it has values at the same place among them.
+
     Raises:
         InfeasibleError: none is small enough.
     """
-    names, found = list(space.slots), []
-    choices = [
-        dict.fromkeys(v for slot in space.slots[name] for v in space.genes[slot].drawn) for name in names
-    ]
-    for values in product(*choices):
-        try:
-            found.append(space.arch(**dict(zip(names, values, strict=True))))
-        except GeneError:  # not a choice in every layer
-            continue
+    drawn = {name: [space.genes[slot].drawn for slot in slots] for name, slots in space.slots.items()}
+    most = [max(map(len, choices)) for choices in drawn.values()]
+    found = []
+    for places in product(*map(range, most)):
+        shares = (place / max(1, count - 1) for place, count in zip(places, most, strict=True))
+        genes = {
+            name: [values[round(share * (len(values) - 1))] for values in choices]
+            for (name, choices), share in zip(drawn.items(), shares, strict=True)
+        }
+        found.append(space.arch(**genes))
     fitting = [arch for arch in found if space.macs(arch) <= max_macs]
     if not fitting:
         raise InfeasibleError(f"{space.name}: no uniform network has at most {max_macs:,.0f} MACs.")

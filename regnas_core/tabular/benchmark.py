@@ -304,8 +304,8 @@ def find_table(wanted: str, *, pixels: bool = True) -> TabularBenchmark | None:
 
 def trainings(name: str) -> list[int]:
     """Of which trainings there are tables here."""
-    found = (file.stem.removeprefix(f"{name}-") for file in TABLES.glob(f"{name}-*.npz"))
-    return sorted(int(number) for number in found if number.isdecimal())
+    split = (file.stem.rpartition("-") for file in TABLES.glob("*.npz"))
+    return sorted(int(number) for known, _, number in split if known == name and number.isdecimal())
 
 
 def load_tabular(name: str | Path, training: int = 0) -> TabularBenchmark:

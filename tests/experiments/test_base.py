@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from regnas_core import experiments
+from regnas_core import experiments, get_space
 from regnas_core.errors import InfeasibleError
 from regnas_core.experiments import DESIGNS, decided, judge
 from regnas_core.experiments.base import repeated
 from regnas_core.flips.intervals import Estimate
+from regnas_core.workbench.presets import load_preset
 
 
 def log(rep, label: str, budget: float = 0.14) -> pd.DataFrame:
@@ -103,6 +104,16 @@ def test_uniform_networks_fill_a_budget_best(bench):
     assert space.macs(found) == max(space.macs(a) for a in others if space.macs(a) <= 0.14e6)
     with pytest.raises(InfeasibleError, match="no uniform network"):
         experiments.uniform(space, 1e3)
+
+
+@pytest.mark.parametrize(
+    "preset", ["imagenet", "imagenet-resnet50", "imagenet-mbv3-w1.2", "imagenet-fbnetv3"]
+)
+def test_every_real_space_has_uniform_networks_for_its_budgets(preset):
+    chosen = load_preset(preset)
+    space = get_space(chosen.supernet.space, **chosen.supernet.options)
+    for budget in (chosen.search.reference_mmacs, chosen.search.target_mmacs):
+        assert 0.85 * budget < space.macs(experiments.uniform(space, budget * 1e6)) / 1e6 <= budget
 
 
 # ── verdicts ─────────────────────────────────────────────────────────────────────────────────────

@@ -12,6 +12,7 @@ from tables import IMAGES, contents, table
 
 import regnas_core as rc
 from regnas_core.errors import DataError, GeneError, InfeasibleError, RegnasError
+from regnas_core.tabular import trainings
 from regnas_core.tabular.format import write
 
 TABLES = {name: table(name) for name in ("mini", "mini-resnet")}
@@ -139,6 +140,12 @@ def test_a_table_is_loaded_by_its_path(tmp_path):
 def test_a_table_that_is_not_there_says_which_are():
     with pytest.raises(DataError, match=r"nothing-7\.npz.*regnas tabulate"):
         rc.load_tabular("nothing", training=7)
+
+
+def test_trainings_are_of_this_name_alone(tmp_path):
+    assert trainings("cifar10")[:3] == [0, 1, 2] and trainings("cifar10-resnet")[0] == 0
+    for other in ("cifar", "cifar10-", str(tmp_path / "preset.yaml"), "demo+seed=[0]", "*"):
+        assert trainings(other) == []
 
 
 def test_tables_need_no_torch(tmp_path):
