@@ -50,7 +50,7 @@ def test_a_miniature_of_a_preset_names_miniatures_alone(name, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", BUDGETS)
+@pytest.mark.parametrize("name", [name for name in BUDGETS if name != "imagenet-alphanet"])  # as AttentiveNAS
 def test_a_preset_runs_from_pictures_to_its_table(open_bench, name):
     bench = open_bench(name)
     assert bench.data.classes == tuple(CLASSES) and "split of its own" in bench.data.source

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -79,9 +80,9 @@ def write_lite(out: Path, project: Path) -> None:
             "--apps": "notebooks",
         }
         options = [str(word) for pair in asked.items() for word in pair]
-        _run(
-            "jupyterlite_core", "build", *options, "--no-sourcemaps", "--no-unused-shared-packages", cwd=work
-        )
+        small = ("--no-sourcemaps", "--no-unused-shared-packages")
+        shutil.rmtree(out / "lite", ignore_errors=True)
+        _run("jupyterlite_core", "build", *options, *small, cwd=work)
 
 
 def for_browser(path: Path, project: Path) -> nbformat.NotebookNode:

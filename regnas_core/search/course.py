@@ -18,6 +18,7 @@ from ..spaces.arch import Arch, Value
 from ..spaces.space import Cost, Space
 from .rewards import Score
 
+REMEMBERED = 1 << 16  # costs of architectures that are kept for the next search
 ATTEMPTS = 100  # draws before a search concedes that no new architecture is left
 
 
@@ -197,4 +198,4 @@ def asked_once(cost: Cost) -> Cost:
 
 @lru_cache(maxsize=8)
 def _remembered(cost: Cost) -> Cost:
-    return cache(cost)
+    return lru_cache(maxsize=REMEMBERED)(cost)

@@ -131,17 +131,17 @@ class TiedSpace(Space):
         costs = self._costs(cost)
         allowed = (costs <= (np.inf if high is None else high)) & (costs >= (low or 0))
         if reference is not None:
-            allowed &= (self._genes >= self.grid([reference])).all(1)
+            allowed &= (self._grid >= self.grid([reference])).all(1)
         return np.flatnonzero(allowed)
 
     @lru_cache(maxsize=8)  # noqa: B019
     def _costs(self, cost: Cost) -> NDArray[np.floating[Any]]:
-        """Of every network."""
+        """Costs of every network."""
         return np.array([cost(arch) for arch in self._every])
 
     @cached_property
-    def _genes(self) -> NDArray[np.int8]:
-        """Of every network."""
+    def _grid(self) -> NDArray[np.int8]:
+        """Genes of every network."""
         return self.grid(self._every)
 
     @cached_property
@@ -238,7 +238,7 @@ class TiedSpace(Space):
     def _row(self) -> NDArray[np.int64]:
         """Place of each network in the list, by that number."""
         rows = np.full(prod(len(gene.choices) for gene in self.genes), -1)
-        rows[self._genes @ self._radix] = np.arange(len(self._every))
+        rows[self._grid @ self._radix] = np.arange(len(self._every))
         return rows
 
     def size(self, containing: Arch | None = None) -> int:
