@@ -144,7 +144,8 @@ def publish(tmp_path, monkeypatch):
         path = tmp_path / "attentive_nas_pretrained.pth.tar"
         module = types.ModuleType("publisher_config")
         exec(
-            "class Options(dict):\n    def __getattr__(self, name):\n        return self[name]",
+            "class Options(dict):\n    def __getattr__(self, name):\n        return self[name]\n"
+            "    def __getstate__(self):\n        return {}",  # Python 3.10 asks for it
             module.__dict__,
         )
         args = module.Options(arch="attentive_nas", nested=module.Options(widths=[16, 24]), seed=2)

@@ -323,7 +323,7 @@ def preset_keys(model: type[BaseModel] = Preset, prefix: str = "") -> list[str]:
     """Every dotted key that a preset may hold."""
     keys = []
     for name, info in model.model_fields.items():
-        nested = isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel)
+        nested = isinstance(info.annotation, type(BaseModel))
         keys += preset_keys(info.annotation, f"{prefix}{name}.") if nested else [f"{prefix}{name}"]
     return keys
 
