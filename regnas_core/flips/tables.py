@@ -172,7 +172,8 @@ def _npy(path: Path) -> Table:
 
 def _of_array(path: Path, values: NDArray[Any]) -> Table:
     if values.ndim == 1 and values.dtype.kind in KINDS:
-        return Table(path, pd.DataFrame({"prediction": np.asarray(values)}))
+        native = values.dtype.newbyteorder("=")  # pandas knows no other order of bytes
+        return Table(path, pd.DataFrame({"prediction": np.asarray(values, native)}))
     if values.ndim == 2 and values.dtype.kind == "f" and values.shape[1] > 1:
         starts = range(0, len(values), BLOCK)
 

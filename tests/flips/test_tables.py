@@ -188,6 +188,12 @@ def test_ids_that_are_text_here_and_numbers_there(tmp_path):
         judge(tmp_path, frame(), frame(item=frame()["item"].astype(str)), id="item", on_missing="drop")
 
 
+def test_bytes_may_come_in_another_order(tmp_path):
+    np.save(tmp_path / "swapped.npy", np.arange(N).astype(">i4"))
+    read = read_table(tmp_path / "swapped.npy").columns["prediction"]
+    assert read.dtype.isnative and (read.iloc[::-1] == np.arange(N)[::-1]).all()
+
+
 def test_golden_lines_are_read_as_the_ids_are(tmp_path, monkeypatch, capsys):
     files = ["--baseline", save(tmp_path / "old.csv", frame(prediction=LABEL))]
     files += ["--candidate", save(tmp_path / "new.csv", frame()), "--golden", tmp_path / "golden.txt"]
