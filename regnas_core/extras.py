@@ -33,7 +33,8 @@ def missing_extra(
 
 
 def _extra_of(distribution: str) -> str | None:
-    """The extra that brings a distribution, as this package's own metadata say."""
+    """The extra that brings a distribution, as this package's own metadata say; _ and - are one."""
+    distribution = distribution.lower().replace("_", "-")
     try:
         lines = requires(PROJECT) or []
     except PackageNotFoundError:  # run from a copy that was never installed
@@ -41,6 +42,6 @@ def _extra_of(distribution: str) -> str | None:
     for line in lines:
         name = re.match(r"[\w.-]+", line)
         extra = re.search(r"extra == ['\"](\w+)['\"]", line)
-        if name and extra and extra[1] != "all" and name[0].lower() == distribution.lower():
+        if name and extra and extra[1] != "all" and name[0].lower() == distribution:
             return extra[1]
     return None

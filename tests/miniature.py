@@ -22,7 +22,8 @@ from PIL import Image
 
 from regnas_core.workbench.presets import load_preset
 
-CLASSES = [f"n{1440764 + 1000 * i:08d}" for i in range(4)]
+MANY = [f"n{1440764 + 1000 * i:08d}" for i in range(1000)]
+CLASSES = MANY[:4]
 SMALL = {
     "data.size": 32,
     "data.sizes": {"calibration": 8, "search": 12},
@@ -42,7 +43,6 @@ BUDGETS = {  # reference, target; 32 pixels need a thirtieth of what 224 need
     "imagenet-fbnetv3": (14, 18),
     "imagenet-alphanet": (14, 18),
 }
-MANY = [f"n{1440764 + 1000 * i:08d}" for i in range(1000)]
 WHOLE = {  # to run all items: networks that are published are trained instead, for an epoch
     "networks": {"published": [], "target": None, "epochs": 1, "finetune_epochs": 1},
     "training": {"batch_size": 16},

@@ -12,15 +12,15 @@ import re
 import shutil
 import subprocess
 import sys
-from importlib.util import find_spec
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from zipfile import ZIP_DEFLATED, ZipFile
 
 import nbformat
 
-from ..errors import DataError, MissingExtraError
-from ..extras import PROJECT
+from ..errors import DataError
+from ..extras import missing_extra
 
 WITH_TORCH = "02_one_super_network"  # which no browser runs
 TABLES = ("demo-0", "demo-1")  # that the lessons load
@@ -59,10 +59,11 @@ def write_lite(out: Path, project: Path) -> None:
         MissingExtraError: JupyterLite is not installed.
         DataError: the wheel or JupyterLite's own build failed; with their last words.
     """
-    if missing := [name for name in NEEDS if find_spec(name) is None]:
-        raise MissingExtraError(
-            f"Lessons in the browser need {', '.join(missing)}, of an extra: pip install '{PROJECT}[lite]'"
-        )
+    try:
+        for name in NEEDS:
+            import_module(name)
+    except ModuleNotFoundError as error:
+        raise missing_extra(error, "A site whose lessons run in the browser") or error from None
     with TemporaryDirectory() as folder:
         work = Path(folder)
         (work / "lessons").mkdir()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -129,16 +130,14 @@ def write_pages(
     """
     if html is None and (images is not None or image_column is not None):
         raise PredictionError("Pictures are for the page: give --html, or leave them out.")
-    page = None if html is None else as_html(release, images, image_column)  # all that can fail comes first
+    page = partial(as_html, images=images, column=image_column)
+    kinds = ((markdown, as_markdown), (junit, as_junit), (html, page))
+    made = [(path, make(release)) for path, make in kinds if path is not None]  # before any is written
     if flipped_csv is not None:
         parts = [flipped(release, one).assign(model=one.name) for one in release.candidates]
         write_table(pd.concat(parts, ignore_index=True), flipped_csv)
-    if markdown is not None:
-        _write(markdown, as_markdown(release))
-    if junit is not None:
-        _write(junit, as_junit(release))
-    if html is not None and page is not None:
-        _write(html, page)
+    for path, text in made:
+        _write(path, text)
 
 
 def _write(path: str | Path, text: str) -> None:
