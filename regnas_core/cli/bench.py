@@ -165,6 +165,24 @@ def strategies(
 
 
 @app.command()
+def direct(
+    file: Annotated[Path, typer.Option("--file", help="The record (.parquet); what it has is kept.")],
+    preset: Preset = "cifar10",
+    trainings: Annotated[int, typer.Option(help="Of the super-network.")] = 1,
+    seeds: Annotated[int, typer.Option(help="Of each training.")] = 3,
+    changes: Set = None,
+    out: Out = None,
+) -> None:
+    """Table 2 on images in the whole space, by evolution and by the strategy that is quickest on tables."""
+    from ..experiments import direct
+    from ..flips.report import format_table
+
+    counts = [f"trainings={trainings}", f"seeds={seeds}", "supernet.options.tied=false"]
+    found = direct.record(opened(preset, [*counts, *(changes or [])], out), file)
+    typer.echo(format_table(found.drop(columns=["arch", "right"])))
+
+
+@app.command()
 def compiled(
     space: Annotated[str, typer.Option(help="Super-network.")] = "ofa-mbv3-w1.0",
     resolution: Annotated[int, typer.Option(help="Of images, in pixels.")] = 160,
