@@ -25,6 +25,17 @@ MULTIPLY = ("convolution", "linear", "addmm", "mm")
 aten, prim = torch.ops.aten, torch.ops.prim
 
 
+def works() -> bool:
+    """Whether this PyTorch computes on fake CUDA tensors without a GPU; the oldest do not."""
+    with FakeTensorMode():
+        try:
+            mean, var = torch.empty(2, 1, device=CUDA)
+            nn.functional.batch_norm(torch.empty(2, 1, device=CUDA), mean, var, training=True)
+        except Exception:
+            return False
+    return True
+
+
 class Crossing(NamedTuple):
     """Numbers on their way: ``"in"`` to the device or ``"out"``, their shape, and whether the host waits."""
 

@@ -388,7 +388,7 @@ def _folder(suffix: str, home: Path) -> Path:
     exif = Image.Exif()
     exif[274] = 6  # orientation
     options = {"exif": exif} if suffix in (".jpg", ".webp", ".png") else {}
-    (picture.convert("I;16") if suffix == ".tif" else picture).save(path, **options)
+    (picture.convert("I").convert("I;16") if suffix == ".tif" else picture).save(path, **options)
     return path
 
 

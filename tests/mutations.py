@@ -137,7 +137,7 @@ def cells(content: bytes, rng: Rng) -> bytes:
             row[at % len(row)] = str(odd(rng))
     out = io.StringIO()
     delimiter = ",;\t"[rng.choice(3, p=[0.8, 0.1, 0.1])]
-    csv.writer(out, delimiter=delimiter, lineterminator="\n").writerows(rows)
+    csv.writer(out, delimiter=delimiter, lineterminator="\n", escapechar="\\").writerows(rows)
     return out.getvalue().encode()
 
 

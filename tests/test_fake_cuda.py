@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from fake_cuda import CUDA, Crossing, FakeCuda, fake_cuda
+from fake_cuda import CUDA, Crossing, FakeCuda, fake_cuda, works
 from quarters import kill_in_epoch, quarters
 
 from regnas_core import Evaluator, SuperNet, get_space, load_supernet
@@ -24,6 +24,8 @@ from regnas_core.supernets.distillation import Objective, focal_distillation
 from regnas_core.supernets.single import Teacher, train_network
 from regnas_core.supernets.training import Recipe, train_supernet
 from regnas_core.updates import logit_difference_inhibition
+
+pytestmark = pytest.mark.skipif(not works(), reason="this PyTorch has no tensors without numbers on CUDA")
 
 SHAPE, FLOAT = (1, 16, 16), torch.float32
 OPTIONS = {

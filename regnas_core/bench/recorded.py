@@ -20,7 +20,7 @@ def keep(table: pd.DataFrame, summary: dict, path: str | Path) -> None:
 
 
 def recorded() -> pd.DataFrame:
-    """All recorded comparisons of routes: space, resolution, and the columns of ``compare``."""
+    """All recorded comparisons of routes on a CPU: space, resolution, and the columns of ``compare``."""
     parts = []
     for path in _comparisons():
         summary = json.loads(path.with_suffix(".json").read_text())
@@ -36,13 +36,14 @@ def recorded_summaries() -> pd.DataFrame:
 
 
 def recorded_table(name: str) -> pd.DataFrame:
-    """Another recorded table: ``"growth"``, ``"flips"``, ``"tabulate"``, ``"precision"``, ``"racing"`` or
-    ``"compiled"``.
+    """Another recorded table: ``"growth"``, ``"flips"``, ``"tabulate"``, ``"precision"``, ``"racing"``,
+    ``"compiled"``, or one of a GPU, ``"ofa-mbv3-w1.0-cuda"`` or ``"tabulate-cuda"``.
     """
     return pd.read_csv(project_path("figures/benchmark") / f"{name}.csv")
 
 
 def _comparisons() -> list[Path]:
+    """Of a search's generations, on a CPU; ``tabulate`` is of neighbours."""
     every = sorted(project_path("figures/benchmark").glob("*.csv"))
     routes = [p for p in every if "route" in p.read_text().partition("\n")[0].split(",")]
-    return [p for p in routes if p.stem != "tabulate"]  # neighbours, not a search's generation
+    return [p for p in routes if not p.stem.startswith("tabulate") and not p.stem.endswith("-cuda")]

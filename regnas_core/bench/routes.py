@@ -187,10 +187,6 @@ def compare(
     """
     ours = work.evaluator(device=device)
     ofa = OfaRoute(work, ours.device) if work.net.space.batchnorm_rule == "weighted" else None
-    warm = next(iter(groups.values()))[:1]
-    for route in (ofa.predict if ofa else None, lambda archs: ours.predict(archs, work.images)):
-        if route:
-            route(warm)
     rows = []
     for group, archs in tqdm(groups.items(), desc="groups", leave=False, disable=not progress):
         few = [archs[i] for i in np.linspace(0, len(archs) - 1, min(baseline, len(archs))).astype(int)]
@@ -205,6 +201,7 @@ def compare(
             routes["ofa"] = (ofa.predict, few)
         whole = None
         for route, (run, chosen) in routes.items():
+            run(chosen if ours.device.type == "cuda" else chosen[:1])  # a GPU meets every shape beforehand
             start = time.perf_counter()
             predicted = run(chosen)
             seconds = (time.perf_counter() - start) / len(chosen)

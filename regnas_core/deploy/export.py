@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from inspect import signature
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..errors import DataError
+from ..errors import DataError, MissingExtraError
 from ..files import write_atomically
 
 INPUT, OUTPUT = "pictures", "logits"
@@ -38,6 +39,11 @@ def for_pictures(network: nn.Module, mean: Sequence[float], std: Sequence[float]
     return nn.Sequential(Normalise(mean, std), network)
 
 
+def can_export() -> bool:
+    """Whether this PyTorch exports batches of any size."""
+    return "dynamic_shapes" in signature(torch.onnx.export).parameters
+
+
 def to_onnx(network: nn.Module, pictures: np.ndarray | Tensor, path: str | Path) -> Path:
     """Write a network as an ONNX file of 32-bit floats that takes batches of any size.
 
@@ -48,7 +54,10 @@ def to_onnx(network: nn.Module, pictures: np.ndarray | Tensor, path: str | Path)
 
     Raises:
         DataError: a network in training mode, or fewer than two pictures.
+        MissingExtraError: PyTorch is older than 2.6, which came to export batches of any size.
     """
+    if not can_export():
+        raise MissingExtraError(f"ONNX files need PyTorch 2.6 or newer; here is {torch.__version__}.")
     if network.training:
         raise DataError("The network is in training mode; call .eval() before it is exported.")
     if len(pictures) < 2:  # an exporter takes a batch of one for a constant

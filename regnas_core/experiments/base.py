@@ -65,8 +65,13 @@ def repetitions(bench: Workbench) -> list[Repetition]:
 
 
 def firsts(bench: Workbench) -> list[Repetition]:
-    """Of every training the first seed: for what is trained network by network, which is dear."""
+    """Of every training the first seed."""
     return [rep for rep in repetitions(bench) if rep.seed == bench.preset.seed]
+
+
+def accompanied(bench: Workbench) -> list[Repetition]:
+    """Of these as many as networks are trained beside, one by one, which is dear (``networks.trainings``)."""
+    return firsts(bench)[: bench.preset.networks.trainings]
 
 
 def reference(rep: Repetition) -> Arch:

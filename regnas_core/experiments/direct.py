@@ -1,15 +1,14 @@
-"""Table 2 on images in the whole space, beside what the table of its tied part gives.
+"""Table 2 on images in the whole space, beside its tied part.
 
-A table holds the networks whose layers have the same genes throughout a stage. Here the same protocol runs
-where every layer has genes of its own, on images: with the paper's evolution, and with the strategy that was
-quickest on tables, for a sixth of the evaluations. Both have the same references, which evolution finds.
+In a tied space layers of a stage have the same genes, so that a table can hold it. Here the same protocol
+runs where every layer has genes of its own, on images: with the paper's evolution, and with the strategy that
+was quickest on tables, for a sixth of the evaluations. Both have the same references, which evolution finds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import product
 from pathlib import Path
 from time import perf_counter
 
@@ -29,6 +28,7 @@ from .base import DESIGNS, Repetition, repetitions
 from .comparison import Comparison, Group
 
 STRATEGIES = {"evolution": None, "surrogate": 250}  # evaluations; None: as the preset says
+TIED = "evolution, tied"
 KEYS = ["training", "seed", "strategy", "design"]
 
 
@@ -43,7 +43,7 @@ def record(
     Args:
         bench: of a space that is not tied.
         path: the record, .parquet, written after every search.
-        strategies: names, and how many networks each evaluates.
+        strategies: names, and how many networks each evaluates; beside them evolution in the tied space.
         reps: some of the bench's repetitions; by default all.
 
     Returns:
@@ -56,40 +56,47 @@ def record(
         PresetError: the space is tied.
     """
     if isinstance(bench.space, TiedSpace):
-        raise PresetError(f"{bench.name} has a table to search on; set supernet.options.tied=false.")
+        raise PresetError(f"{bench.name} has a tied space; set supernet.options.tied=false.")
     rows = pd.read_parquet(path).to_dict("records") if Path(path).exists() else []
-    jobs = [("evolution", "reference"), *product(strategies, DESIGNS)]
     found = {tuple(row[key] for key in KEYS): row for row in rows}
+    jobs = [(strategy, design) for strategy in (TIED, *strategies) for design in ("reference", *DESIGNS)]
     for rep in tqdm(repetitions(bench) if reps is None else reps, "repetitions"):
         for strategy, design in jobs:
             key = (rep.training, rep.seed, strategy, design)
-            if key not in found:
-                ref = found.get((*key[:2], *jobs[0]))
-                ref = ref and rep.bench.space.parse(ref["arch"])
-                found[key] = dict(zip(KEYS, key, strict=True)) | _searched(
-                    rep, design, ref, _with(rep.bench, strategy, strategies.get(strategy))
-                )
-                write_table(pd.DataFrame(list(found.values())), path)
+            if key in found or (design == "reference" and _whose(strategy) != strategy):
+                continue
+            own = _with(rep.bench, strategy, strategies.get(strategy))
+            ref = found.get((rep.training, rep.seed, _whose(strategy), "reference"))
+            row = _searched(own, design, rep.seed, ref and own.space.parse(ref["arch"]))
+            found[key] = dict(zip(KEYS, key, strict=True)) | row
+            write_table(pd.DataFrame(list(found.values())), path)
     return pd.DataFrame(list(found.values()))
 
 
+def _whose(strategy: str) -> str:
+    """Which strategy's references another one's targets stand beside."""
+    return TIED if strategy == TIED else "evolution"
+
+
 def _with(bench: Workbench, strategy: str, evaluations: int | None) -> Workbench:
+    if strategy == TIED:
+        return replace(bench, net=bench.tied)
     search = bench.preset.search.model_copy(update={"strategy": strategy, "evaluations": evaluations})
     return replace(bench, preset=bench.preset.model_copy(update={"search": search}))
 
 
-def _searched(rep: Repetition, design: str, ref: Arch | None, bench: Workbench) -> dict:
+def _searched(bench: Workbench, design: str, seed: int, ref: Arch | None) -> dict:
     """A search, and what is recorded of it."""
     protocol, start = bench.preset.search, perf_counter()
     weights, cas = DESIGNS.get(design, DESIGNS["R0"])
     budget = protocol.reference_mmacs if ref is None else protocol.target_mmacs
-    result = run_search(bench, weights, reference=ref, cas=cas, budget=budget, seed=rep.seed)
+    result = run_search(bench, weights, reference=ref, cas=cas, budget=budget, seed=seed)
     seconds = perf_counter() - start
     right = bench.correct([result.best], "test")[0]
     return {
         "evaluations": len(result.log),
         "seconds": seconds,
-        "device": str(pick_device(bench.preset.device)),
+        "device": str(pick_device(bench.preset.device)) if bench.table is None else "table",
         "arch": str(result.best),
         "mmacs": bench.space.macs(result.best) / 1e6,
         "params": bench.space.params(result.best),
@@ -117,19 +124,12 @@ def recorded(preset: str) -> pd.DataFrame:
 
 def compared(rows: pd.DataFrame, strategy: str) -> Comparison:
     """What a strategy found beside its references, as Table 2 compares them."""
-    groups = {
-        design: Group(
-            f"{strategy}, {design}",
-            design,
-            part[["training", "seed", "arch", "mmacs", "params"]].reset_index(drop=True),
-            np.array([_unpacked(row) for row in part.itertuples()]),
-        )
-        for design, part in rows[rows["strategy"].isin([strategy, "evolution"])].groupby("design")
-        for part in [part if design == "reference" else part[part["strategy"] == strategy]]
-        if len(part)
-    }
-    return Comparison(groups["reference"], tuple(groups[d] for d in DESIGNS if d in groups))
 
+    def chosen(design: str) -> Group:
+        whose = _whose(strategy) if design == "reference" else strategy
+        part = rows[(rows["strategy"] == whose) & (rows["design"] == design)].reset_index(drop=True)
+        bits = [np.frombuffer(packed, np.uint8) for packed in part["right"]]
+        right = np.unpackbits(np.array(bits), axis=1, count=int(part["images"].iloc[0])).astype(bool)
+        return Group(design, design, part[["training", "seed", "arch", "mmacs", "params"]], right)
 
-def _unpacked(row) -> np.ndarray:
-    return np.unpackbits(np.frombuffer(row.right, np.uint8), count=row.images).astype(bool)
+    return Comparison(chosen("reference"), tuple(chosen(design) for design in DESIGNS))

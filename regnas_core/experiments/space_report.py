@@ -83,9 +83,7 @@ def references(spaces: Sequence[Space], count: int, rng: np.random.Generator) ->
 def medians(inside: pd.DataFrame) -> pd.DataFrame:
     """The middle and the ends of :func:`references`, one row a space and size."""
     groups = inside.groupby(["space", "budget_mmacs"], sort=False)["inside"]
-    table = groups.agg(
-        fewest=lambda values: min(values), median=lambda values: sorted(values)[len(values) // 2], most=max
-    )
+    table = groups.agg(fewest="min", median=lambda values: sorted(values)[len(values) // 2], most="max")
     share = inside.groupby(["space", "budget_mmacs"], sort=False)["share"].median()
     return table.assign(median_share_pct=100 * share).reset_index()
 

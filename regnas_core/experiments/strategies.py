@@ -13,7 +13,7 @@ from .base import (
     DESIGNS,
     LITTLE,
     Repetition,
-    firsts,
+    accompanied,
     judge,
     model_name,
     points,
@@ -123,7 +123,7 @@ def independent_jobs(bench: Workbench, budgets: Sequence[float]) -> list[dict[Re
     places = sorted({search.reference_mmacs, search.target_mmacs, *search.sweep, *budgets})
     how = (objectives(bench)["independent"], "scratch", given.epochs, given.lr)
     return [
-        {rep: Job(arch, 1000 * (places.index(budget) + 1) + rep.training, *how) for rep in firsts(bench)}
+        {rep: Job(arch, 1000 * (places.index(budget) + 1) + rep.training, *how) for rep in accompanied(bench)}
         for budget, arch in ((budget, uniform(bench.space, budget * 1e6)) for budget in budgets)
     ]
 
@@ -221,14 +221,14 @@ def finetuning_jobs(bench: Workbench) -> dict[str, dict[Repetition, Job]]:
                     *how,
                     reference(rep) if objective.distils else None,
                 )
-                for rep in firsts(bench)
+                for rep in accompanied(bench)
             }
     return jobs
 
 
 def table3(bench: Workbench) -> Comparison:
     """Table 3: every training's first targets, as they come out of the super-network and fine-tuned."""
-    rows, budget = table2(bench, ("R0", "R2+CAS"), reps=firsts(bench)), bench.preset.search.target_mmacs
+    rows, budget = table2(bench, ("R0", "R2+CAS"), reps=accompanied(bench)), bench.preset.search.target_mmacs
     tuned = {
         design: trained(
             f"{model_name(bench, design.split(',')[0], budget)}, {design.split(', ')[1]}", design, jobs

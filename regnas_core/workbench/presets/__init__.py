@@ -164,6 +164,9 @@ class NetworksSection(Section):
     distilled: tuple[Literal["FD-KL", "FD-LM"], ...] = Field(
         ("FD-KL", "FD-LM"), description="kinds of focal distillation in Table 1"
     )
+    trainings: int | None = Field(
+        None, ge=1, description="beside only the first so many trainings of the super-network: they are dear"
+    )
     epochs: int = Field(8, ge=1)
     lr: float = Field(0.1, gt=0)
     finetune_epochs: int = Field(1, ge=1)
