@@ -69,9 +69,12 @@ def firsts(bench: Workbench) -> list[Repetition]:
     return [rep for rep in repetitions(bench) if rep.seed == bench.preset.seed]
 
 
-def accompanied(bench: Workbench) -> list[Repetition]:
-    """Of these as many as networks are trained beside, one by one, which is dear (``networks.trainings``)."""
-    return firsts(bench)[: bench.preset.networks.trainings]
+def accompanied(reps: Sequence[Repetition]) -> list[Repetition]:
+    """Those of trainings beside which networks are trained one by one, which is dear.
+
+    These are all, or the first ``networks.trainings`` of the preset.
+    """
+    return [rep for rep in reps if rep.training < (rep.bench.preset.networks.trainings or rep.training + 1)]
 
 
 def reference(rep: Repetition) -> Arch:

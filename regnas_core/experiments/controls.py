@@ -31,7 +31,7 @@ from ..supernets.distillation import Objective
 from ..tabular.benchmark import TabularBenchmark
 from ..workbench.trained import Job, job_predictions
 from ..workbench.workbench import Workbench
-from .base import Repetition, accompanied, judge, percent, points, uniform
+from .base import Repetition, accompanied, firsts, judge, percent, points, uniform
 from .comparison import Key, estimate
 from .strategies import independent_jobs
 
@@ -57,7 +57,7 @@ def distilled_jobs(bench: Workbench) -> list[dict[Repetition, Job]]:
     return [
         {
             rep: Job(arch, DISTILLED * place + rep.training, *how, rep.bench.space.largest)
-            for rep in accompanied(bench)
+            for rep in accompanied(firsts(bench))
         }
         for place, arch in enumerate(
             (uniform(bench.space, budget * 1e6) for budget in (search.reference_mmacs, search.target_mmacs)),
@@ -77,7 +77,7 @@ class Controls:
     """
 
     def __init__(self, bench: Workbench) -> None:
-        self._tables = [_table(rep.bench) for rep in accompanied(bench)]
+        self._tables = [_table(rep.bench) for rep in accompanied(firsts(bench))]
         self._rng = np.random.default_rng(bench.preset.seed)
         rows: list[dict] = []
         self._flips: dict[tuple[str, str], dict[Key, np.ndarray]] = {}  # (beside, kind) → trainings → (N,)

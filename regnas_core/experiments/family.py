@@ -19,6 +19,7 @@ from ..workbench.trained import Job
 from ..workbench.workbench import Workbench
 from .base import (
     Repetition,
+    accompanied,
     judge,
     percent,
     points,
@@ -83,10 +84,15 @@ class Family:
         return np.mean([self.flips(*pair, keys) for pair in pairs], axis=0, dtype=np.float32)
 
 
-def regnas_family(bench: Workbench, budgets: Sequence[float], design: str = "R2+CAS") -> Family:
+def regnas_family(
+    bench: Workbench,
+    budgets: Sequence[float],
+    design: str = "R2+CAS",
+    reps: Sequence[Repetition] | None = None,
+) -> Family:
     """The reference, and for each budget what searches with a design find against that one reference."""
-    members = [_named(repeated(bench, reference))]
-    members += [_named(targets(bench, design, budget=budget)) for budget in budgets]
+    members = [_named(repeated(bench, reference, reps))]
+    members += [_named(targets(bench, design, reps=reps, budget=budget)) for budget in budgets]
     return Family(REGNAS if design == "R2+CAS" else design, tuple(members))
 
 
@@ -174,9 +180,9 @@ def three_budgets(bench: Workbench) -> list[float]:
 
 
 def fig1(bench: Workbench) -> tuple[Family, Family]:
-    """Fig. 1: three networks trained independently (a), and three of REG-NAS (b)."""
-    budgets = three_budgets(bench)
-    return independent_family(bench, budgets), regnas_family(bench, budgets[1:])
+    """Fig. 1: three networks trained independently (a), and three of REG-NAS (b), of the same trainings."""
+    budgets, reps = three_budgets(bench), accompanied(repetitions(bench))
+    return independent_family(bench, budgets), regnas_family(bench, budgets[1:], reps=reps)
 
 
 def families(bench: Workbench) -> list[Family]:

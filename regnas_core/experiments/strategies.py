@@ -14,6 +14,7 @@ from .base import (
     LITTLE,
     Repetition,
     accompanied,
+    firsts,
     judge,
     model_name,
     points,
@@ -122,8 +123,9 @@ def independent_jobs(bench: Workbench, budgets: Sequence[float]) -> list[dict[Re
     given, search = bench.preset.networks, bench.preset.search
     places = sorted({search.reference_mmacs, search.target_mmacs, *search.sweep, *budgets})
     how = (objectives(bench)["independent"], "scratch", given.epochs, given.lr)
+    reps = accompanied(firsts(bench))
     return [
-        {rep: Job(arch, 1000 * (places.index(budget) + 1) + rep.training, *how) for rep in accompanied(bench)}
+        {rep: Job(arch, 1000 * (places.index(budget) + 1) + rep.training, *how) for rep in reps}
         for budget, arch in ((budget, uniform(bench.space, budget * 1e6)) for budget in budgets)
     ]
 
@@ -170,7 +172,7 @@ def table1(bench: Workbench) -> Comparison:
     With ``networks.published`` in the preset the independent one is torchvision's ``networks.target``, and
     there is no row of focal distillation.
     """
-    rows = table2(bench, ("R0", "R2+CAS"))
+    rows = table2(bench, ("R0", "R2+CAS"), reps=accompanied(repetitions(bench)))
     if bench.preset.networks.target:
         return Comparison(rows.reference, (_published(bench), *rows.groups))
     groups = []
@@ -221,14 +223,15 @@ def finetuning_jobs(bench: Workbench) -> dict[str, dict[Repetition, Job]]:
                     *how,
                     reference(rep) if objective.distils else None,
                 )
-                for rep in accompanied(bench)
+                for rep in accompanied(firsts(bench))
             }
     return jobs
 
 
 def table3(bench: Workbench) -> Comparison:
     """Table 3: every training's first targets, as they come out of the super-network and fine-tuned."""
-    rows, budget = table2(bench, ("R0", "R2+CAS"), reps=accompanied(bench)), bench.preset.search.target_mmacs
+    rows = table2(bench, ("R0", "R2+CAS"), reps=accompanied(firsts(bench)))
+    budget = bench.preset.search.target_mmacs
     tuned = {
         design: trained(
             f"{model_name(bench, design.split(',')[0], budget)}, {design.split(', ')[1]}", design, jobs

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from regnas_core import experiments, get_space
 from regnas_core.errors import InfeasibleError
-from regnas_core.experiments import DESIGNS, decided, judge
-from regnas_core.experiments.base import repeated
+from regnas_core.experiments import DESIGNS, decided, judge, strategies
+from regnas_core.experiments.base import accompanied, repeated
 from regnas_core.flips.intervals import Estimate
 from regnas_core.workbench.presets import load_preset
 
@@ -26,6 +28,17 @@ def test_every_training_is_repeated_with_every_seed(bench):
     assert [(rep.training, rep.seed) for rep in reps] == [(0, 0), (0, 1), (1, 0), (1, 1)]
     assert [rep.bench for rep in reps] == [bench.trainings[0]] * 2 + [bench.trainings[1]] * 2
     assert experiments.firsts(bench) == [reps[0], reps[2]]
+
+
+def test_networks_are_trained_beside_as_many_trainings_as_the_preset_says(bench):
+    reps = experiments.repetitions(bench)
+    assert accompanied(reps) == reps
+    networks = bench.preset.networks.model_copy(update={"trainings": 1})
+    preset = bench.preset.model_copy(update={"networks": networks})
+    reps = experiments.repetitions(replace(bench, preset=preset))
+    assert accompanied(reps) == reps[:2] and [rep.training for rep in reps] == [0, 0, 1, 1]
+    jobs = strategies.independent_jobs(reps[0].bench, [0.14])
+    assert [rep.seed for rep in jobs[0]] == [0]
 
 
 def test_the_preset_gives_first_seed_and_number_of_seeds(make_bench, tmp_path):
