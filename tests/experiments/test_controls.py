@@ -24,7 +24,7 @@ def bench(trainings: int = 3, *, tables: bool = True) -> Stub:
     of a difficulty that is half everybody's and half a training's own."""
     labels = np.zeros(IMAGES, int)
     common = np.random.default_rng(9).normal(size=IMAGES)
-    top = Stub(preset=Stub(seed=0))
+    top = Stub(preset=Stub(seed=0, seeds=1, networks=Stub(trainings=None)))
     top.trainings = []
     for k in range(trainings):
         own = np.random.default_rng(k).normal(size=IMAGES)
@@ -38,7 +38,7 @@ def bench(trainings: int = 3, *, tables: bool = True) -> Stub:
             right=lambda split, archs, right=right: right[[int(a.split("-")[1]) for a in archs]],
         )
         images = lambda split: Stub(labels=labels)  # noqa: E731
-        trained = Stub(table=table if tables else None, images=images, name="toy", number=k)
+        trained = Stub(table=table if tables else None, images=images, name="toy", preset=top.preset)
         top.trainings.append(trained)
     return top
 
