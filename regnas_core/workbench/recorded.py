@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..data.datasets import Dataset
 from ..tabular.benchmark import TabularBenchmark, find_table, stamp
+
+if TYPE_CHECKING:
+    from .workbench import Workbench
 
 COPIED = ("cifar10",)  # data sets of which results are taken that were made with copies of the images
 
@@ -34,6 +37,23 @@ def find_recorded(
         return None
     warn_of_copies(f"The table of training {training}", data)
     return table
+
+
+def with_tables(trained: tuple[Workbench, ...]) -> tuple[Workbench, ...]:
+    """Of workbenches of several trainings those that have a table; all, where none has.
+
+    A wheel has the first training's alone. Without one, searches of a training would evaluate their networks
+    on images: days instead of minutes, so a warning tells how to ask for that.
+    """
+    known = tuple(bench for bench in trained if bench.table is not None)
+    if known and len(known) < len(trained):
+        warnings.warn(
+            f"{trained[0].name}: {len(known)} of {len(trained)} trainings have a table here (a wheel has the "
+            "first's, a checkout all), so results are of these alone. --set recompute=true takes all and "
+            "evaluates networks on images; `regnas plan` says how long that takes.",
+            stacklevel=3,
+        )
+    return known or trained
 
 
 def warn_of_copies(what: str, data: Dataset) -> None:

@@ -33,7 +33,7 @@ from ..tabular.format import SPLITS
 from .checks import check_pictures, check_unseen, open_data, open_space
 from .cluster import VARIABLE, connect
 from .presets import Preset, alongside, load_preset, run_name
-from .recorded import find_recorded
+from .recorded import find_recorded, with_tables
 from .store import PredictionStore
 from .workers import Key, Order, own_device, results, start_pool
 
@@ -99,7 +99,7 @@ class Workbench:
         """One workbench a training of the super-network that the preset takes, on the same images."""
         if self.preset.trainings == 1 or self.preset.supernet.weights != "pretrained":
             return (self,)
-        return tuple(self._trained(number) for number in range(self.preset.trainings))
+        return with_tables(tuple(self._trained(number) for number in range(self.preset.trainings)))
 
     def _trained(self, number: int) -> Workbench:
         weights = f"pretrained:{number}"

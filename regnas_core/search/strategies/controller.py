@@ -60,13 +60,16 @@ class Controller(nn.Module):
     def draw(self, context: Tensor) -> tuple[Tensor, list[Values]]:
         """Choices (B, slots), and what they are of each architecture, a value a gene."""
         choices = self(context)[0]
-        return choices, [self._values(row) for row in choices.tolist()]
+        return choices, self.values(choices)
 
-    def _values(self, choices: list[int]) -> Values:
-        values: Values = [domain[0] for domain in self.domains]
-        for slot, place in zip(self.slots, choices, strict=True):
-            values[slot] = self.domains[slot][place]
-        return values
+    def values(self, choices: Tensor) -> list[Values]:
+        """What choices (B, slots) are of each architecture, a value a gene."""
+        found: list[Values] = []
+        for row in choices.tolist():
+            found.append([domain[0] for domain in self.domains])
+            for slot, place in zip(self.slots, row, strict=True):
+                found[-1][slot] = self.domains[slot][place]
+        return found
 
     def as_built(self, space: Space, choices: Tensor, archs: Sequence[Arch]) -> Tensor:
         """The choices that make ``archs``, where limits changed what was chosen."""

@@ -58,8 +58,8 @@ class BudgetGenerator:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.evaluator = nn.Sequential(nn.Linear(width + 1, hidden), nn.Tanh(), nn.Linear(hidden, 1))
-        self._ranking = torch.optim.Adam(self.evaluator.parameters(), 3e-3)
-        self._choosing = torch.optim.Adam(self.controller.parameters(), 1e-2)
+        self._ranking = torch.optim.Adam(self.evaluator.parameters(), 3e-3, fused=True)
+        self._choosing = torch.optim.Adam(self.controller.parameters(), 1e-2, fused=True)
         self.budgets = (0.0, 1.0)
 
     def fit(self, archs: Sequence[Arch], scores: Sequence[float], *, steps: int = 50) -> None:
@@ -96,9 +96,8 @@ class BudgetGenerator:
         if not self.controller.slots:
             return
         context = self._context(self.rng.uniform(*self.budgets, count))
-        choices, values = self.controller.draw(context)
-        gain = self._worth([self.space.canonical(v) for v in values], context)
-        _, log, spread = self.controller(context, choices)
+        choices, log, spread = self.controller(context)
+        gain = self._worth([self.space.canonical(v) for v in self.controller.values(choices)], context)
         _step(self._choosing, -((gain - gain.mean()) * log + entropy * spread).mean())
 
     @torch.no_grad()
