@@ -61,7 +61,8 @@ def claims(bench: Workbench) -> pd.DataFrame:
     ]
     if bench.table is not None:  # networks of equal Top-1 are looked up
         rows += control_claims(Controls(bench))
-    table = pd.DataFrame(rows).drop_duplicates("claim")  # Tables 1 and 2 ask one question both
+    # Tables 1 and 2 ask one question both, Table 2 of every training
+    table = pd.DataFrame(rows).drop_duplicates("claim", keep="last")
     table = table.assign(primary=table["claim"].isin(PRIMARY)).sort_values("number", kind="stable")
     ends = ["trainings", "repetitions", "agree", "p", "p_holm", "verdict"]
     table = decided(table.reset_index(drop=True))
