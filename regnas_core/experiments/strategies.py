@@ -98,9 +98,9 @@ def parts(bench: Workbench) -> dict[str, Workbench]:
     return dict(zip("ab", (bench, *beside), strict=False))
 
 
-def titled(part: str, bench: Workbench) -> str:
+def titled(part: str, bench: Workbench, found: Comparison) -> str:
     """Title of a part's panel: intervals mean another thing where there is one training."""
-    count = len(bench.trainings)
+    count = found.reference.networks["training"].nunique()
     return f"({part}) {bench.space.name}, " + ("one training" if count == 1 else f"{count} trainings")
 
 
