@@ -120,7 +120,7 @@ def read_latencies(path: Path) -> tuple[dict[str, Any], dict[Key, tuple]]:
         known: dict[Key, tuple] = {(step, inp): tuple(values) for step, inp, *values in rows}
         if len(known) < len(rows):
             raise ValueError("steps that occur twice")
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, csv.Error) as error:
         raise RegnasError(f"{path} is no whole latency table ({error}). Give another path.") from None
     return found, known
 
