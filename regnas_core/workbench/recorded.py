@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ..data.datasets import Dataset
 from ..tabular.benchmark import TabularBenchmark, find_table, stamp
-
-if TYPE_CHECKING:
-    from .workbench import Workbench
 
 COPIED = ("cifar10",)  # data sets of which results are taken that were made with copies of the images
 
@@ -39,7 +36,7 @@ def find_recorded(
     return table
 
 
-def with_tables(trained: tuple[Workbench, ...]) -> tuple[Workbench, ...]:
+def with_tables(trained: tuple[Any, ...]) -> tuple[Any, ...]:
     """Of workbenches of several trainings those that have a table; all, where none has.
 
     A wheel has the first training's alone. Without one, searches of a training would evaluate their networks

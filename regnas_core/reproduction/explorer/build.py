@@ -30,8 +30,8 @@ def write_explorer(
 
     Args:
         path: of the page.
-        names: tables, as ``"demo-0"`` or the path of a file; by default all that are here and that the page
-            can hold (spaces where larger genes contain smaller ones).
+        names: tables, as ``"demo-0"`` or the path of a file; by default three trainings' of all that are
+            here and that the page can hold (spaces where larger genes contain smaller ones).
         images: how many of each split, evenly from easy to hard, so that the page stays small; by default
             fewer the more tables there are.
         pictures: how many of the test images can be seen, for each data set.
@@ -39,7 +39,7 @@ def write_explorer(
     Raises:
         DataError: no such table, one that the page cannot hold, or a page of more than 5 MB.
     """
-    here = sorted(TABLES.glob("*.npz"), key=lambda file: (not file.stem.startswith("demo"), file.stem))
+    here = sorted(TABLES.glob("*-[012].npz"), key=lambda file: (not file.stem.startswith("demo"), file.stem))
     files = [_file(name) for name in names or here]  # the first is shown first: its pictures are everywhere
     if not files:
         raise DataError("There is no table to explore here. Make one with `regnas tabulate`.")
