@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PACKAGES = (
     *("regnas-core", "torch", "torchvision", "ofa", "numpy", "scipy", "pandas"),
@@ -33,6 +37,24 @@ def project_path(relative: str) -> Path:
         f"{relative} belongs to the project but is neither in {tops[0]} nor in {tops[1]}. "
         "Work in a checkout of the repository, or install the package again."
     )
+
+
+def read_record(place: str, what: str, how: str) -> pd.DataFrame:
+    """A table (.parquet) that was recorded at a place in the project.
+
+    Args:
+        place: as ``figures/cifar10/direct.parquet``.
+        what: it holds, and ``how`` to record it, for the message that it is not there.
+
+    Raises:
+        DataError: there is none.
+    """
+    import pandas as pd
+
+    try:
+        return pd.read_parquet(project_path(place))
+    except DataError:
+        raise DataError(f"No {what} at {place}. {how} --file {place}`.") from None
 
 
 def output_root() -> Path:

@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from ..errors import DataError, PresetError
+from ..errors import PresetError
 from ..evaluation.evaluator import pick_device
 from ..files import write_table
-from ..resources import project_path
+from ..resources import read_record
 from ..spaces.arch import Arch
 from ..spaces.tied import TiedSpace
 from ..workbench.protocol import run_search
@@ -112,14 +112,8 @@ def recorded(preset: str) -> pd.DataFrame:
     Raises:
         DataError: there is none of this preset.
     """
-    place = f"figures/{preset}/direct.parquet"
-    try:
-        return pd.read_parquet(project_path(place))
-    except DataError:
-        raise DataError(
-            f"No searches in the whole space at {place}. Record them (hours on a CPU, minutes on a GPU): "
-            f"`regnas bench direct --preset {preset} --file {place}`."
-        ) from None
+    how = f"Record them (hours on a CPU, minutes on a GPU): `regnas bench direct --preset {preset}"
+    return read_record(f"figures/{preset}/direct.parquet", "searches in the whole space", how)
 
 
 def compared(rows: pd.DataFrame, strategy: str) -> Comparison:

@@ -18,9 +18,8 @@ from numpy.typing import NDArray
 from scipy import stats
 from tqdm import tqdm
 
-from ..errors import DataError
 from ..files import write_table
-from ..resources import project_path
+from ..resources import read_record
 from ..search.strategies import search
 from ..spaces.arch import Arch
 from ..tabular.benchmark import TabularBenchmark, load_tabular, trainings
@@ -136,14 +135,8 @@ def recorded(preset: str) -> pd.DataFrame:
     Raises:
         DataError: there is none of this preset.
     """
-    place = f"figures/{preset}/search_strategies.parquet"
-    try:
-        return pd.read_parquet(project_path(place))
-    except DataError:
-        raise DataError(
-            f"No comparison of strategies at {place}. Record one: `regnas bench strategies --preset {preset} "
-            f"--file {place}`."
-        ) from None
+    how = f"Record one: `regnas bench strategies --preset {preset}"
+    return read_record(f"figures/{preset}/search_strategies.parquet", "comparison of strategies", how)
 
 
 def summary(found: pd.DataFrame) -> pd.DataFrame:
