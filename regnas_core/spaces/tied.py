@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Hashable, Iterator, Sequence
 from functools import cached_property, lru_cache
-from itertools import product
+from itertools import chain, product
 from math import log, log1p, prod
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import GeneError
-from . import variation
+from . import counting, variation
 from .arch import Arch, Gene, Value
 from .space import Space
 from .steps import Shape, Step
@@ -120,7 +120,7 @@ class TiedSpace(Space):
     ) -> NDArray[np.int64] | None:
         """Places of all networks within limits; None where that takes long to know."""
         few = prod(len(gene.drawn) for gene in self.genes) <= LISTED
-        if not few or not (containing is None or self.by_genes) or not isinstance(cost, Hashable):
+        if not few or not isinstance(cost, Hashable):
             return None
         return self._inside(containing, max_cost, min_cost, cost or self.macs)
 
@@ -130,9 +130,16 @@ class TiedSpace(Space):
     ) -> NDArray[np.int64]:
         costs = self._costs(cost)
         allowed = (costs <= (np.inf if high is None else high)) & (costs >= (low or 0))
-        if reference is not None:
-            allowed &= (self._grid >= self.grid([reference])).all(1)
-        return np.flatnonzero(allowed)
+        return np.flatnonzero(allowed if reference is None else allowed & self._containing(reference))
+
+    @lru_cache(maxsize=64)  # noqa: B019
+    def _containing(self, reference: Arch) -> NDArray[np.bool_]:
+        """Of every network, whether it contains the reference."""
+        if self.by_genes:
+            return np.asarray((self._grid >= self.grid([reference])).all(axis=1))
+        own = self.steps(reference)
+        shared = np.array([counting.shared_weights([step], own) for step in self._steps] + [0])
+        return shared[self._in_order].sum(1) == self.params(reference)
 
     @lru_cache(maxsize=8)  # noqa: B019
     def _costs(self, cost: Cost) -> NDArray[np.floating[Any]]:
@@ -147,6 +154,18 @@ class TiedSpace(Space):
     @cached_property
     def _every(self) -> list[Arch]:
         return list(self.all())
+
+    @cached_property
+    def _steps(self) -> dict[Step, int]:
+        """Every step of any network, numbered."""
+        return {step: i for i, step in enumerate(dict.fromkeys(chain(*map(self.steps, self._every))))}
+
+    @cached_property
+    def _in_order(self) -> NDArray[np.int64]:
+        """Numbers of every network's steps, (networks, most steps), filled up with −1."""
+        rows = [[self._steps[step] for step in self.steps(arch)] for arch in self._every]
+        most = max(map(len, rows))
+        return np.array([row + [-1] * (most - len(row)) for row in rows])
 
     def mutate(self, arch: Arch, rng: np.random.Generator, prob: float = 0.1, **limits: Any) -> Arch:
         """As in any space, at less cost, given that a gene changes: else it were no mutant."""
@@ -244,7 +263,7 @@ class TiedSpace(Space):
     def size(self, containing: Arch | None = None) -> int:
         if containing is None or self.by_genes:
             return super().size(containing)
-        return sum(self.contains(arch, containing) for arch in self.all())
+        return int(self._containing(containing).sum())
 
     def all(self) -> Iterator[Arch]:
         """Every architecture, the last stage's genes changing fastest, so that neighbours begin alike."""

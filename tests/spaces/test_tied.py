@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from regnas_core import get_space
 from regnas_core.errors import GeneError, InfeasibleError
+from regnas_core.spaces import tied
 
 NAMES = ("mini", "mini-wide", "mini-cifar10", "mini-cifar10-wide", "mini-resnet", "mini-resnet-cifar10")
 SPACES = {name: get_space(name, tied=True) for name in NAMES}
@@ -85,7 +86,8 @@ def test_sizes_under_a_constraint_are_counted(name):
     space = SMALL[name]
     archs = list(space.all())
     for reference in archs[:: len(archs) // 7]:
-        assert space.size(reference) == sum(space.contains(arch, reference) for arch in archs)
+        inside = [arch for arch in archs if space.contains(arch, reference)]
+        assert space.size(reference) == len(inside) and space.listed(containing=reference) == inside
 
 
 def test_one_value_a_stage_is_all_that_a_tied_space_has():
@@ -134,8 +136,10 @@ def test_genes_are_redrawn_as_often_as_asked():
     assert fixed.mutate(fixed.smallest, rng) == fixed.smallest  # there is no other
 
 
-@pytest.mark.parametrize("name", ["mini", "mini-resnet"])  # listed under a constraint, and not
-def test_many_relatives_at_a_time_are_new_and_within_the_limits(name):
+@pytest.mark.parametrize("listed", [50_000, 0])  # all, and none
+@pytest.mark.parametrize("name", ["mini", "mini-resnet"])
+def test_many_relatives_at_a_time_are_new_and_within_the_limits(name, listed, monkeypatch):
+    monkeypatch.setattr(tied, "LISTED", listed)
     space, rng = SPACES[name], np.random.default_rng(0)
     low, high = space.macs(space.smallest), space.macs(space.largest)
     reference = space.sample(rng, max_cost=low + 0.2 * (high - low))
