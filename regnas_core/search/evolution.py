@@ -11,7 +11,7 @@ from .course import ATTEMPTS, Course, SearchResult
 from .rewards import Score
 from .strategies import search
 
-VERSION = 2  # of the searches' random course: logs of another one are not taken for these
+VERSION = 3  # of the searches' random course: logs of another one are not taken for these
 
 
 def evolve(
