@@ -72,11 +72,12 @@ def test_a_plan_counts_what_a_run_then_does(make_bench, tmp_path):
 
 
 def test_a_table_leaves_only_what_is_trained_one_by_one():
-    found = plan("demo", ["table3"], {"companions": []}, timed=False)
+    quick = {"companions": [], "search.generations": 3}
+    found = plan("demo", ["table3"], quick, timed=False)
     (total,) = found.totals.to_dict("records")
     assert total["searches"] == total["on_search"] == 0
     assert total["trained"] == 4 * load_preset("demo").trainings
-    changed = plan("demo", ["table3"], {"companions": [], "seeds": 1, "data.search_images": 500}, timed=False)
+    changed = plan("demo", ["table3"], quick | {"seeds": 1, "data.search_images": 500}, timed=False)
     assert changed.totals.at[0, "searches"] > 0  # the table is of other images
     assert changed.totals.at[0, "search"] == 500
 
