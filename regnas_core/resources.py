@@ -39,12 +39,13 @@ def project_path(relative: str) -> Path:
     )
 
 
-def read_record(place: str, what: str, how: str) -> pd.DataFrame:
+def read_record(place: str, what: str, how: str, command: str) -> pd.DataFrame:
     """A table (.parquet) that was recorded at a place in the project.
 
     Args:
         place: as ``figures/cifar10/direct.parquet``.
-        what: it holds, and ``how`` to record it, for the message that it is not there.
+        what: it holds, for the message that it is not there.
+        how: to record it, in words, and the ``command`` that does, but for ``--file``.
 
     Raises:
         DataError: there is none.
@@ -54,7 +55,7 @@ def read_record(place: str, what: str, how: str) -> pd.DataFrame:
     try:
         return pd.read_parquet(project_path(place))
     except DataError:
-        raise DataError(f"No {what} at {place}. {how} --file {place}`.") from None
+        raise DataError(f"No {what} at {place}. {how}: `{command} --file {place}`.") from None
 
 
 def output_root() -> Path:

@@ -112,8 +112,12 @@ def recorded(preset: str) -> pd.DataFrame:
     Raises:
         DataError: there is none of this preset.
     """
-    how = f"Record them (hours on a CPU, minutes on a GPU): `regnas bench direct --preset {preset}"
-    return read_record(f"figures/{preset}/direct.parquet", "searches in the whole space", how)
+    return read_record(
+        f"figures/{preset}/direct.parquet",
+        "searches in the whole space",
+        "Record them (hours on a CPU, minutes on a GPU)",
+        f"regnas bench direct --preset {preset}",
+    )
 
 
 def compared(rows: pd.DataFrame, strategy: str) -> Comparison:

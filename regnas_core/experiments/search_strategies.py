@@ -135,8 +135,12 @@ def recorded(preset: str) -> pd.DataFrame:
     Raises:
         DataError: there is none of this preset.
     """
-    how = f"Record one: `regnas bench strategies --preset {preset}"
-    return read_record(f"figures/{preset}/search_strategies.parquet", "comparison of strategies", how)
+    return read_record(
+        f"figures/{preset}/search_strategies.parquet",
+        "comparison of strategies",
+        "Record one",
+        f"regnas bench strategies --preset {preset}",
+    )
 
 
 def summary(found: pd.DataFrame) -> pd.DataFrame:

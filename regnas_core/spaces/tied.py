@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Hashable, Iterator, Sequence
 from functools import cached_property, lru_cache
-from itertools import chain, product
+from itertools import product
 from math import log, log1p, prod
 from typing import Any
 
@@ -137,9 +137,9 @@ class TiedSpace(Space):
         """Of every network, whether it contains the reference."""
         if self.by_genes:
             return np.asarray((self._grid >= self.grid([reference])).all(axis=1))
-        own = self.steps(reference)
-        shared = np.array([counting.shared_weights([step], own) for step in self._steps] + [0])
-        return shared[self._in_order].sum(1) == self.params(reference)
+        own, (steps, places) = self.steps(reference), self._steps
+        shared = np.array([counting.shared_weights([step], own) for step in steps] + [0])
+        return shared[places].sum(1) == self.params(reference)
 
     @lru_cache(maxsize=8)  # noqa: B019
     def _costs(self, cost: Cost) -> NDArray[np.floating[Any]]:
@@ -156,16 +156,11 @@ class TiedSpace(Space):
         return list(self.all())
 
     @cached_property
-    def _steps(self) -> dict[Step, int]:
-        """Every step of any network, numbered."""
-        return {step: i for i, step in enumerate(dict.fromkeys(chain(*map(self.steps, self._every))))}
-
-    @cached_property
-    def _in_order(self) -> NDArray[np.int64]:
-        """Numbers of every network's steps, (networks, most steps), filled up with −1."""
-        rows = [[self._steps[step] for step in self.steps(arch)] for arch in self._every]
-        most = max(map(len, rows))
-        return np.array([row + [-1] * (most - len(row)) for row in rows])
+    def _steps(self) -> tuple[list[Step], NDArray[np.int64]]:
+        """All different steps, and the places there of every network's: (networks, most steps)."""
+        places: dict[Step, int] = {}
+        rows = [[places.setdefault(step, len(places)) for step in self.steps(arch)] for arch in self._every]
+        return list(places), _filled_up(rows)
 
     def mutate(self, arch: Arch, rng: np.random.Generator, prob: float = 0.1, **limits: Any) -> Arch:
         """As in any space, at less cost, given that a gene changes: else it were no mutant."""
@@ -242,10 +237,9 @@ class TiedSpace(Space):
 
     @cached_property
     def _drawn(self) -> NDArray[np.int8]:
-        """Places of what each gene may be, (genes, most choices), filled up with 0."""
+        """Places of what each gene may be: (genes, most choices)."""
         places = [[gene.choices.index(value) for value in gene.drawn] for gene in self.genes]
-        most = max(map(len, places))
-        return np.array([row + [0] * (most - len(row)) for row in places], np.int8)
+        return _filled_up(places).astype(np.int8)
 
     @cached_property
     def _radix(self) -> NDArray[np.int64]:
@@ -263,7 +257,8 @@ class TiedSpace(Space):
     def size(self, containing: Arch | None = None) -> int:
         if containing is None or self.by_genes:
             return super().size(containing)
-        return int(self._containing(containing).sum())
+        inside = self._listed(containing)
+        return sum(self.contains(arch, containing) for arch in self.all()) if inside is None else len(inside)
 
     def all(self) -> Iterator[Arch]:
         """Every architecture, the last stage's genes changing fastest, so that neighbours begin alike."""
@@ -277,3 +272,9 @@ class TiedSpace(Space):
         place: list[dict[Value | None, int]]
         place = [{value: i for i, value in enumerate(gene.choices)} for gene in self.genes]
         return np.array([[p[v] for p, v in zip(place, self.values(a), strict=True)] for a in archs], np.int8)
+
+
+def _filled_up(rows: list[list[int]]) -> NDArray[np.int64]:
+    """Rows of different lengths as an array, filled up with −1."""
+    most = max(map(len, rows))
+    return np.array([row + [-1] * (most - len(row)) for row in rows])
